@@ -1,0 +1,1 @@
+"""Training: one page a model, over shared `data` and `loop`."""
