@@ -1,0 +1,262 @@
+"""Reading inputs safely, and putting whole outputs in place: all of them or none."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import secrets
+import stat
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from photoguard.errors import OutputExistsError, UnreadableError, UnwritableError
+
+try:
+    import fcntl
+except ImportError:  # Windows: abandoned staging folders are then told by their age alone
+    fcntl = None  # type: ignore[assignment]
+
+PHOTO_SUFFIXES = frozenset(
+    [".jpg", ".jpeg", ".jpe", ".mpo", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif"]
+    + [".heic", ".heif", ".hif", ".avif"]
+)
+PUBLIC_SUFFIX, PRIVATE_SUFFIX = ".pub.png", ".priv"
+STAGING = ".photoguard-"
+COMMITTED = ".done"
+NEWBORN_SECONDS = 60  # an empty staging folder this young may belong to a run that is about to lock it
+
+
+def shown(path: Path | str) -> str:
+    """A path as one printable line, whatever bytes its name holds."""
+    text = str(path)
+    return "".join(
+        c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text
+    )
+
+
+def read_file(path: Path, limit: int = 1 << 31) -> bytes:
+    """All bytes of a regular file, or an error that names what stands in the way."""
+    name = shown(path)
+    try:
+        kind = path.stat()
+        if stat.S_ISDIR(kind.st_mode):
+            raise UnreadableError(
+                f"{name} is a folder", "name the files in it, or give the folder to `encrypt`"
+            )
+        if not stat.S_ISREG(kind.st_mode):
+            raise UnreadableError(f"{name} is not a regular file", "pipes, sockets and devices are not read")
+        if kind.st_size > limit:
+            raise UnreadableError(f"{name} has {kind.st_size} bytes, more than the {limit} that are read")
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise UnreadableError(f"{name} does not exist", "check the spelling and the folder") from None
+    except PermissionError:
+        raise UnreadableError(f"no permission to read {name}", "check its owner and mode") from None
+    except OSError as error:
+        why = "its symbolic links form a loop" if error.errno == errno.ELOOP else error.strerror
+        raise UnreadableError(f"{name} cannot be read: {why}") from None
+    if not data:
+        raise UnreadableError(f"{name} is empty", "it may be an unfinished copy or download")
+    return data
+
+
+def is_own_output(path: Path) -> bool:
+    """Whether the name is one that photoguard gives to its own files."""
+    name = path.name.lower()
+    return name.endswith((PUBLIC_SUFFIX, PRIVATE_SUFFIX)) or ".restored." in name or name.startswith(STAGING)
+
+
+def photos_in(folder: Path, recursive: bool) -> list[Path]:
+    """The photos of a folder in name order: no hidden files, no outputs of ours, no links out of the tree."""
+    found: list[Path] = []
+    try:
+        entries = sorted(folder.iterdir())
+    except OSError as error:
+        raise UnreadableError(f"cannot list {shown(folder)}: {error.strerror}") from None
+    for entry in entries:
+        if entry.name.startswith(".") or is_own_output(entry):
+            continue
+        if entry.is_dir():
+            if recursive and not entry.is_symlink():
+                found += photos_in(entry, recursive)
+        elif entry.suffix.lower() in PHOTO_SUFFIXES:
+            found.append(entry)
+    return found
+
+
+def stem_of(path: Path, suffix: str) -> str:
+    """`photo` of `photo.pub.png`; without that ending, the name less its last suffix."""
+    return path.name[: -len(suffix)] if path.name.lower().endswith(suffix) else path.stem
+
+
+@contextlib.contextmanager
+def writing(target: Path) -> Iterator[None]:
+    """Turn what the system says while writing into our error."""
+    try:
+        yield
+    except OSError as error:
+        reasons = {
+            errno.ENOSPC: ("the disk is full", "free some space; nothing was written"),
+            errno.EDQUOT: ("the disk quota is used up", "free some space; nothing was written"),
+            errno.EROFS: ("the file system is read-only", "choose another folder with -o"),
+            errno.EACCES: ("no permission", "choose another folder with -o"),
+            errno.EPERM: ("no permission", "choose another folder with -o"),
+            errno.ENAMETOOLONG: ("the name is too long", "choose a shorter one with -o"),
+        }
+        why, hint = reasons.get(error.errno or 0, (error.strerror or str(error), ""))
+        raise UnwritableError(f"cannot write {shown(target)}: {why}", hint) from None
+
+
+def _sync(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _lock(folder: Path) -> int:
+    handle = os.open(folder, os.O_RDONLY)
+    if fcntl is not None:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(handle)
+            raise
+    return handle
+
+
+def _place(source: Path, target: Path, force: bool) -> None:
+    """Move a file to its final name; without `force` an existing target is an error, never replaced."""
+    if force:
+        source.replace(target)
+        return
+    try:
+        os.link(source, target)
+    except FileExistsError:
+        if not target.samefile(source):  # the same: killed between link and unlink
+            raise OutputExistsError(
+                f"{shown(target)} already exists", "choose another name with -o, or --force to overwrite it"
+            ) from None
+    except OSError as error:  # a file system without hard links
+        if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK):
+            raise
+        refuse_existing(target)
+        source.replace(target)
+        return
+    source.unlink()
+
+
+def refuse_existing(target: Path) -> None:
+    """Raise when something is already at the target."""
+    if target.exists() or target.is_symlink():
+        raise OutputExistsError(
+            f"{shown(target)} already exists", "choose another name with -o, or --force to overwrite it"
+        )
+
+
+@dataclass
+class Stage:
+    """A hidden folder beside the targets in which outputs grow until all of them are whole.
+
+    Its rename to `.done` is the one atomic step that decides: before it nothing happened, after it every
+    output will be in place, and if the process dies while moving them the next run finishes the move.
+    """
+
+    folder: Path
+    path: Path
+    force: bool
+
+    def add(self, name: str, data: bytes, mode: int = 0o666) -> Path:
+        """Write one output into the stage, on disk for certain, and return where it is for now."""
+        path = self.path / name
+        with writing(self.folder / name):
+            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+        return path
+
+    def publish(self) -> None:
+        """Put all outputs in place, in name order: `.priv` before `.pub.png`, which is useless without it."""
+        with writing(self.folder):
+            for path in self.path.iterdir():
+                if not self.force:
+                    refuse_existing(self.folder / path.name)
+                elif (self.folder / path.name).is_dir():
+                    raise OutputExistsError(
+                        f"{shown(self.folder / path.name)} is a folder", "choose another name"
+                    )
+            _sync(self.path)
+            done = self.path.with_name(self.path.name + (".force" if self.force else "") + COMMITTED)
+            self.path.rename(done)
+            self.path = done
+            _sync(self.folder)
+            _finish(done)
+
+
+def _finish(done: Path) -> None:
+    force = done.name.endswith(".force" + COMMITTED)
+    for path in sorted(done.iterdir(), key=lambda p: (not p.name.endswith(PRIVATE_SUFFIX), p.name)):
+        _place(path, done.parent / path.name, force)
+    _sync(done.parent)
+    done.rmdir()
+
+
+@contextlib.contextmanager
+def staged(folder: Path, force: bool = False) -> Iterator[Stage]:
+    """A stage for outputs in `folder`; whatever was not published is gone afterwards."""
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        clean_up(folder)
+        path = folder / f"{STAGING}{secrets.token_hex(8)}"
+        path.mkdir(mode=0o700)
+        handle = _lock(path)
+    stage = Stage(folder, path, force)
+    try:
+        yield stage
+    finally:
+        os.close(handle)
+        _discard(stage.path)
+
+
+def _discard(path: Path) -> None:
+    if path.name.endswith(COMMITTED) or not path.is_dir():
+        return
+    for left in path.iterdir():
+        left.unlink()
+    path.rmdir()
+
+
+def clean_up(folder: Path) -> None:
+    """Finish what a killed run had decided and remove what it had not."""
+    for path in folder.glob(f"{STAGING}*"):
+        try:
+            handle = _lock(path)
+        except OSError:
+            continue  # its run is still at work, or it is no folder of ours
+        try:
+            if path.name.endswith(COMMITTED):
+                _finish(path)
+            elif any(path.iterdir()) or time.time() - path.stat().st_mtime > NEWBORN_SECONDS:
+                _discard(path)
+        except (FileNotFoundError, OutputExistsError):
+            continue  # another run was quicker, or both files must stay for a person to look at
+        finally:
+            os.close(handle)
+
+
+def write_secret(path: Path, text: str) -> None:
+    """Write a new file that only its owner can read; an existing one is never touched."""
+    with staged(path.parent) as stage:
+        stage.add(path.name, text.encode(), mode=0o600)
+        stage.publish()
+
+
+def readable_by_others(path: Path) -> bool:
+    """Whether group or others may read a file that holds a secret."""
+    return os.name == "posix" and bool(path.stat().st_mode & 0o077)

@@ -1,0 +1,282 @@
+"""Photos as pixels and back: what a file shows, upright, and what it tells beside that."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import re
+import struct
+import threading
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import cv2
+import numpy as np
+import pillow_heif
+from numpy.typing import NDArray
+from PIL import Image, ImageCms, ImageOps, PngImagePlugin, UnidentifiedImageError
+
+from photoguard.errors import UnreadableError
+from photoguard.png import CHUNK, with_chunks
+
+Pixels = NDArray[Any]  # (H, W, 3) RGB, uint8 or uint16
+
+PIXEL_CAP = 200_000_000
+FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "TIFF", "BMP", "GIF", "HEIF", "AVIF")
+XMP_KEYWORD = "XML:com.adobe.xmp"
+
+pillow_heif.register_heif_opener()
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """What a photo tells beside its pixels."""
+
+    format: str = ""
+    exif: bytes = b""
+    xmp: bytes = b""
+    text: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Photo:
+    """An upright photo."""
+
+    pixels: Pixels
+    alpha: NDArray[Any] | None = None  # (H, W), as deep as the pixels
+    grey: bool = False  # the three channels are equal, and are written as one
+    icc: bytes = b""
+    metadata: Metadata = field(default_factory=Metadata)
+    notices: tuple[str, ...] = ()
+
+    @property
+    def width(self) -> int:
+        """Columns."""
+        return int(self.pixels.shape[1])
+
+    @property
+    def height(self) -> int:
+        """Rows."""
+        return int(self.pixels.shape[0])
+
+    def shallow(self) -> NDArray[np.uint8]:
+        """The pixels with 8 bits a channel, which is what networks see."""
+        if self.pixels.dtype == np.uint16:
+            return (self.pixels >> 8).astype(np.uint8)
+        return self.pixels
+
+
+def decode(data: bytes, name: str, max_pixels: int = PIXEL_CAP) -> Photo:
+    """The photo in a file's bytes; `name` is only for messages."""
+    try:
+        with _no_pillow_cap(), Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            _refuse(image, name, max_pixels)
+            deep = _decode_deep(data, image)
+            # Pillow turns some formats upright while it loads; what it says before that is the file's word.
+            metadata, icc = _metadata(image), bytes(image.info.get("icc_profile") or b"")
+            orientation = image.getexif().get(0x0112, 1)
+            upright = _upright(image)
+            if deep is not None:
+                return _from_deep(deep, orientation, icc, metadata)
+            return _from_pillow(upright, icc, metadata)
+    except UnidentifiedImageError:
+        raise UnreadableError(
+            f"{name} is not a photo that can be read", "JPEG, PNG, WebP, TIFF, BMP, GIF, HEIC and AVIF are"
+        ) from None
+    except (OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError, KeyError, struct.error,
+            zlib.error, RuntimeError, AttributeError, OverflowError) as error:  # fmt: skip
+        # Decoders raise all of these on damaged files; each means the same to the user.
+        raise UnreadableError(
+            f"{name} is damaged: {error}", "it may be an unfinished copy or download"
+        ) from None
+
+
+_CAP = threading.Lock()
+
+
+@contextlib.contextmanager
+def _no_pillow_cap() -> Iterator[None]:
+    """Pillow's own limit is lower than ours and speaks through warnings; ours is checked instead."""
+    with _CAP:
+        before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        try:
+            yield
+        finally:
+            Image.MAX_IMAGE_PIXELS = before
+
+
+def _refuse(image: Image.Image, name: str, max_pixels: int) -> None:
+    if image.width * image.height > max_pixels:
+        raise UnreadableError(
+            f"{name} has {image.width} x {image.height} pixels, more than {max_pixels}",
+            "raise the limit with --max-pixels if you trust the file",
+        )
+    frames = getattr(image, "n_frames", 1)
+    if frames > 1 and image.format not in ("MPO", "HEIF"):  # those carry previews or a burst's best photo
+        raise UnreadableError(
+            f"{name} has {frames} frames or pages", "save the one you want as a still picture first"
+        )
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    image.load()
+    return ImageOps.exif_transpose(image)
+
+
+def _from_pillow(image: Image.Image, icc: bytes, metadata: Metadata) -> Photo:
+    notices: list[str] = []
+    mode = image.mode
+    if image.info.get("bit_depth", 8) > 8:
+        notices.append(f"{image.info['bit_depth']} bits a channel were reduced to 8")
+    if mode == "CMYK":
+        notices.append("CMYK colors were converted to sRGB")
+        image, icc = _from_cmyk(image, icc), b""
+    elif mode == "I;16" or mode.startswith("I;16"):
+        return _from_deep(np.asarray(image).astype(np.uint16), 1, icc, metadata)
+    elif mode not in ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "La", "RGBa"):
+        raise UnreadableError(f"pixels of kind {mode} are not supported", "save the photo as RGB first")
+    grey = mode in ("1", "L", "LA", "La")
+    has_alpha = image.mode in ("LA", "RGBA", "PA", "La", "RGBa") or "transparency" in image.info
+    if has_alpha:
+        wide = np.asarray(image.convert("RGBA"))
+        return Photo(
+            np.ascontiguousarray(wide[..., :3]), wide[..., 3].copy(), grey, icc, metadata, tuple(notices)
+        )
+    return Photo(np.array(image.convert("RGB")), None, grey, icc, metadata, tuple(notices))
+
+
+def _from_cmyk(image: Image.Image, icc: bytes) -> Image.Image:
+    if icc:
+        with contextlib.suppress(ImageCms.PyCMSError):
+            converted = ImageCms.profileToProfile(
+                image, io.BytesIO(icc), ImageCms.createProfile("sRGB"), outputMode="RGB"
+            )
+            if converted is not None:
+                return converted
+    return image.convert("RGB")
+
+
+def _decode_deep(data: bytes, image: Image.Image) -> NDArray[np.uint16] | None:
+    """16-bit color, which Pillow would cut to 8 bits without a word."""
+    depth = data[24] if image.format == "PNG" else 8
+    if image.format == "TIFF":
+        depth = max(getattr(image, "tag_v2", {}).get(258, (8,)))
+    if depth != 16 or image.mode.startswith("I"):
+        return None
+    flags = cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION
+    deep = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    if deep is None or deep.dtype != np.uint16:
+        raise ValueError("its 16-bit pixels cannot be decoded")
+    if deep.ndim == 3:
+        deep = cv2.cvtColor(deep, cv2.COLOR_BGRA2RGBA if deep.shape[2] == 4 else cv2.COLOR_BGR2RGB)
+    return deep
+
+
+def _from_deep(deep: NDArray[np.uint16], orientation: int, icc: bytes, metadata: Metadata) -> Photo:
+    turn = {
+        2: lambda a: a[:, ::-1], 3: lambda a: a[::-1, ::-1], 4: lambda a: a[::-1],
+        5: lambda a: a.swapaxes(0, 1), 6: lambda a: a.swapaxes(0, 1)[:, ::-1],
+        7: lambda a: a.swapaxes(0, 1)[::-1, ::-1], 8: lambda a: a.swapaxes(0, 1)[::-1],
+    }.get(orientation)  # fmt: skip
+    deep = np.ascontiguousarray(turn(deep) if turn else deep)
+    grey = deep.ndim == 2
+    if grey:
+        deep = np.repeat(deep[..., None], 3, axis=2)
+    alpha = deep[..., 3].copy() if deep.shape[2] == 4 else None
+    return Photo(np.ascontiguousarray(deep[..., :3]), alpha, grey, icc, metadata)
+
+
+# Metadata
+
+
+def _metadata(image: Image.Image) -> Metadata:
+    info = image.info
+    exif = bytes(info.get("exif") or b"")
+    if not exif and image.format in ("TIFF", "PNG", "WEBP"):
+        exif = image.getexif().tobytes()
+    if exif.startswith(b"Exif\0\0"):
+        exif = exif[6:]
+    xmp = info.get("xmp") or info.get(XMP_KEYWORD) or b""
+    xmp = xmp.encode() if isinstance(xmp, str) else bytes(xmp)
+    text = {k: v for k, v in getattr(image, "text", {}).items() if isinstance(v, str) and k != XMP_KEYWORD}
+    if isinstance(info.get("comment"), bytes | str):
+        comment = info["comment"]
+        text["Comment"] = comment.decode("latin-1") if isinstance(comment, bytes) else comment
+    photoshop = info.get("photoshop")
+    if isinstance(photoshop, dict):  # IPTC captions live here
+        text |= {f"Photoshop {k:#06x}": v.hex() for k, v in photoshop.items() if isinstance(v, bytes)}
+    return Metadata(image.format or "", _as_upright(exif), _xmp_as_upright(xmp), text)
+
+
+def _as_upright(exif: bytes) -> bytes:
+    """The EXIF with its orientation set to 1, patched in place so that maker notes keep their offsets."""
+    order = {b"II*\0": "<", b"MM\0*": ">"}.get(exif[:4])
+    if order is None or len(exif) < 14:
+        return exif
+    patched = bytearray(exif)
+    (start,) = struct.unpack_from(order + "I", exif, 4)
+    if start + 2 > len(exif):
+        return exif
+    (count,) = struct.unpack_from(order + "H", exif, start)
+    for entry in range(start + 2, min(start + 2 + 12 * count, len(exif) - 11), 12):
+        tag, kind = struct.unpack_from(order + "HH", exif, entry)
+        if (tag, kind) == (0x0112, 3):
+            struct.pack_into(order + "H", patched, entry + 8, 1)
+    return bytes(patched)
+
+
+def _xmp_as_upright(xmp: bytes) -> bytes:
+    xmp = re.sub(rb'(tiff:Orientation\s*=\s*["\'])\d', rb"\g<1>1", xmp)
+    return re.sub(rb"(<tiff:Orientation>\s*)\d", rb"\g<1>1", xmp)
+
+
+# PNG
+
+
+def _encode_png(pixels: NDArray[Any], alpha: NDArray[Any] | None, grey: bool) -> bytes:
+    """Pixels as a bare PNG.
+
+    Run-length deflate over the `up` filter: on a noisy 12 MP photo 0.6 s and 23.6 MB, where OpenCV's default
+    takes 1.5 s for 24.9 MB and Pillow's 3.0 s for 23.5 MB (docs/performance.md).
+    """
+    if alpha is not None:
+        channels = cv2.merge([*cv2.split(pixels)[::-1], alpha])
+    else:
+        channels = np.ascontiguousarray(pixels[..., 0]) if grey else cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
+    options = [cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE,
+               cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_UP]  # fmt: skip
+    done, png = cv2.imencode(".png", channels, options)
+    if not done:
+        raise UnreadableError("the picture cannot be written as PNG")
+    return png.tobytes()
+
+
+def encode_lossless(pixels: NDArray[Any]) -> bytes:
+    """(H, W, 3) pixels as a PNG of nothing but pixels."""
+    return _encode_png(pixels, None, grey=False)
+
+
+def _icc_chunk(icc: bytes) -> list[tuple[bytes, bytes]]:
+    return [(b"iCCP", b"ICC profile\0\0" + zlib.compress(icc))] if icc else []
+
+
+def encode_public(photo: Photo, envelope: bytes | None) -> bytes:
+    """The public PNG: pixels, color profile, and our one chunk; nothing else."""
+    bare = _encode_png(photo.pixels, photo.alpha, photo.grey)
+    ours = [(CHUNK, envelope)] if envelope is not None else []
+    return with_chunks(bare, [*_icc_chunk(photo.icc), *ours])
+
+
+def encode_restored(photo: Photo) -> bytes:
+    """The restored PNG, with its color profile and metadata back."""
+    info = PngImagePlugin.PngInfo()
+    if photo.metadata.xmp:
+        info.add_itxt(XMP_KEYWORD, photo.metadata.xmp.decode("utf-8", "replace"))
+    for keyword, value in photo.metadata.text.items():
+        info.add_itxt(keyword.encode("latin-1", "replace").decode("latin-1")[:79] or "Comment", value)
+    exif = [(b"eXIf", photo.metadata.exif)] if photo.metadata.exif else []
+    texts = [(chunk[0], chunk[1]) for chunk in info.chunks]
+    bare = _encode_png(photo.pixels, photo.alpha, photo.grey)
+    return with_chunks(bare, [*_icc_chunk(photo.icc), *exif, *texts])

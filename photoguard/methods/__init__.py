@@ -1,0 +1,82 @@
+"""How a face becomes a cover and sealed bytes, and comes back: one file a method, loaded when it is used."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from importlib import import_module
+from typing import Any, Protocol, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from photoguard.errors import DamagedError, UsageError
+
+Pixels = NDArray[Any]  # (H, W, 3) RGB, uint8 or uint16
+
+# name -> the module here that implements it
+METHODS = {"solid": "covers", "blur": "covers", "pixelate": "covers"}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the user may choose about a cover."""
+
+    strength: float = 1.0  # 1 is the safe default; larger hides more
+    exact: bool = False  # restore every pixel
+
+
+@dataclass(frozen=True)
+class Covered:
+    """A protected patch."""
+
+    cover: Pixels  # what strangers see, shaped and typed as the patch
+    public: bytes  # the bulk; travels encrypted in the public picture
+    private: bytes  # the small part; travels in the private file
+    check: bytes  # 32 bytes that tell whether a restored patch is the right one
+
+
+@dataclass(frozen=True)
+class Hidden:
+    """What `reveal` gets back of a protected patch."""
+
+    cover: Pixels
+    public: bytes
+    private: bytes
+    check: bytes
+
+
+class Method(Protocol):
+    """A method's module. Patches come together so that a network can take them in batches."""
+
+    def protect(self, name: str, patches: Sequence[Pixels], settings: Settings) -> list[Covered]:
+        """Cover every patch."""
+        ...
+
+    def reveal(self, name: str, hidden: Sequence[Hidden]) -> list[Pixels]:
+        """Restore every patch; DamagedError where the check does not hold."""
+        ...
+
+
+def method(name: str) -> Method:
+    """The module that implements a method."""
+    if name not in METHODS:
+        known = ", ".join(sorted(METHODS))
+        raise UsageError(f"there is no method {name!r}", f"the methods are {known}")
+    return cast(Method, import_module(f"photoguard.methods.{METHODS[name]}"))
+
+
+def digest(pixels: Pixels) -> bytes:
+    """SHA-256 over shape, depth and pixels."""
+    label = f"{pixels.dtype.name} {pixels.shape}".encode()
+    return sha256(label + b"\0" + memoryview(np.ascontiguousarray(pixels)).cast("B")).digest()
+
+
+def checked(pixels: Pixels, check: bytes) -> Pixels:
+    """The pixels, when they are what was sealed."""
+    if digest(pixels) != check:
+        raise DamagedError(
+            "a restored face is not the one that was sealed", "the file, or the program, has changed"
+        )
+    return pixels
