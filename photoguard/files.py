@@ -20,9 +20,9 @@ except ImportError:  # Windows: abandoned staging folders are then told by their
     fcntl = None  # type: ignore[assignment]
 
 PHOTO_SUFFIXES = frozenset(
-    [".jpg", ".jpeg", ".jpe", ".mpo", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif"]
-    + [".heic", ".heif", ".hif", ".avif"]
+    {".jpg", ".jpeg", ".jpe", ".mpo", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif"}
 )
+PHOTO_SUFFIXES |= {".heic", ".heif", ".hif", ".avif"}
 PUBLIC_SUFFIX, PRIVATE_SUFFIX = ".pub.png", ".priv"
 STAGING = ".photoguard-"
 COMMITTED = ".done"
@@ -260,3 +260,13 @@ def write_secret(path: Path, text: str) -> None:
 def readable_by_others(path: Path) -> bool:
     """Whether group or others may read a file that holds a secret."""
     return os.name == "posix" and bool(path.stat().st_mode & 0o077)
+
+
+def public_name(source: Path, whole_name: bool = False) -> str:
+    """`photo.pub.png` for photo.jpg; `photo.jpg.pub.png` where another photo claims that name."""
+    return (source.name if whole_name else source.stem) + PUBLIC_SUFFIX
+
+
+def private_beside(public: Path) -> Path:
+    """`photo.priv` beside photo.pub.png."""
+    return public.with_name(stem_of(public, PUBLIC_SUFFIX) + PRIVATE_SUFFIX)

@@ -24,7 +24,7 @@ from photoguard.png import CHUNK, with_chunks
 Pixels = NDArray[Any]  # (H, W, 3) RGB, uint8 or uint16
 
 PIXEL_CAP = 200_000_000
-FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "TIFF", "BMP", "GIF", "HEIF", "AVIF")
+FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "HEIF", "AVIF")
 XMP_KEYWORD = "XML:com.adobe.xmp"
 
 pillow_heif.register_heif_opener()

@@ -1,0 +1,216 @@
+"""One photo in, a public picture and a private file out: the whole way on one page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from photoguard import envelope, files, identities, images, methods, png, sealed
+from photoguard.detection import DetectionSettings, Face, detect
+from photoguard.errors import DamagedError, NoFaceError, UsageError
+from photoguard.geometry import Box, owned
+from photoguard.identities import Identity, Recipients
+from photoguard.images import Photo
+
+MARGIN = 0.25  # of the face's longer side, on every side: hair and ears belong to the face
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to protect in a photo, and how."""
+
+    method: str = "solid"
+    settings: methods.Settings = field(default_factory=methods.Settings)
+    detection: DetectionSettings = field(default_factory=DetectionSettings)
+    faces: Literal["all", "largest", "none"] | tuple[int, ...] = "all"  # numbers as `detect` prints them
+    keep: tuple[int, ...] = ()  # faces to leave readable
+    regions: tuple[Box, ...] = ()  # further things to cover
+    margin: float = MARGIN
+    uncertain: Literal["cover", "drop", "fail"] = "cover"
+    portable: bool = False
+    max_pixels: int = images.PIXEL_CAP
+
+
+@dataclass(frozen=True)
+class Protection:
+    """A protected photo, not yet on disk."""
+
+    picture: Photo  # what strangers see
+    public: envelope.PublicFile
+    private: envelope.PrivateFile
+    found: tuple[Face, ...]  # all faces, covered or not
+    covered: tuple[int, ...]  # their numbers; regions come after them in the file
+    portable: bool
+    notices: tuple[str, ...] = field(default=())
+
+    @property
+    def kept(self) -> tuple[int, ...]:
+        """The numbers of the faces that stay readable."""
+        return tuple(n for n in range(1, len(self.found) + 1) if n not in self.covered)
+
+
+def protect(data: bytes, name: str, options: Options) -> Protection:
+    """Find the faces of a photo, cover them, and seal what the covers replaced."""
+    photo = images.decode(data, files.shown(name), options.max_pixels)
+    found = find(photo, options)
+    covered = select(found, options)
+    boxes = [_region(found[n - 1].box.grown(options.margin), photo) for n in covered]
+    boxes += [_region(box, photo) for box in options.regions]
+    boxes = [box for number, box in enumerate(boxes) if owned(boxes, number).any()]  # others cover the rest
+    if not boxes:
+        raise NoFaceError(
+            f"no face was found in {files.shown(name)}",
+            "look again with --thorough or a smaller --min-face, or cover something with --region x,y,w,h",
+        )
+    parts = _cover(photo, boxes, options)
+    picture = _picture(photo, boxes, parts)
+    public, keys = envelope.seal(
+        photo.width,
+        photo.height,
+        [envelope.PublicFace(box, options.method) for box in boxes],
+        sealed.pack_metadata(photo, name, options.settings.exact),
+        [
+            sealed.pack_face(part.public, _cut_alpha(photo, box))
+            for part, box in zip(parts, boxes, strict=True)
+        ],
+    )
+    grants = tuple(
+        envelope.Grant(number, key, part.check, part.private)
+        for number, (key, part) in enumerate(zip(keys[1:], parts, strict=True), start=1)
+    )
+    carrier = public.to_bytes() if options.portable else None
+    private = envelope.PrivateFile(public.photo_id, sealed.fingerprint(picture), keys[0], grants, carrier)
+    return Protection(picture, public, private, tuple(found), covered, options.portable, photo.notices)
+
+
+def find(photo: Photo, options: Options) -> list[Face]:
+    """The photo's faces, less the uncertain ones when the user wants them dropped."""
+    if options.faces == "none":
+        return []
+    found = detect(photo.shallow(), options.detection)
+    if options.uncertain == "drop":
+        return [face for face in found if face.certain]
+    doubtful = [number for number, face in enumerate(found, start=1) if not face.certain]
+    if doubtful and options.uncertain == "fail":
+        raise NoFaceError(
+            f"uncertain about face {', '.join(map(str, doubtful))}",
+            "see `photoguard detect --preview`, then choose with --faces, --keep or --strict-faces",
+        )
+    return found
+
+
+def select(found: Sequence[Face], options: Options) -> tuple[int, ...]:
+    """The numbers of the faces to cover."""
+    named = {*options.keep, *(options.faces if isinstance(options.faces, tuple) else ())}
+    missing = sorted(n for n in named if not 1 <= n <= len(found))
+    if missing:
+        raise UsageError(
+            f"there is no face {missing[0]}: {len(found)} found", "`photoguard detect` numbers them"
+        )
+    numbers: Sequence[int] = range(1, len(found) + 1)
+    if isinstance(options.faces, tuple):
+        numbers = options.faces
+    elif options.faces == "largest" and found:
+        numbers = [max(numbers, key=lambda n: found[n - 1].box.area)]
+    return tuple(sorted({*numbers} - {*options.keep}))
+
+
+def _region(box: Box, photo: Photo) -> Box:
+    clipped = box.clipped(photo.width, photo.height)
+    if not clipped.area:
+        raise UsageError(
+            f"the region {box.x},{box.y},{box.width},{box.height} lies outside the photo",
+            f"the photo has {photo.width} x {photo.height} pixels",
+        )
+    return clipped
+
+
+def _cover(photo: Photo, boxes: list[Box], options: Options) -> list[methods.Covered]:
+    patches = []
+    for number, box in enumerate(boxes):
+        patch = photo.pixels[box.window].copy()
+        mine = owned(boxes, number)
+        # What belongs to a neighbor must not be sealed under this face's key.
+        patch[~mine] = patch[mine].mean(axis=0).astype(patch.dtype)
+        patches.append(patch)
+    return methods.method(options.method).protect(options.method, patches, options.settings)
+
+
+def _picture(photo: Photo, boxes: list[Box], parts: Sequence[methods.Covered]) -> Photo:
+    pixels = photo.pixels.copy()
+    alpha = None if photo.alpha is None else photo.alpha.copy()
+    for number, (box, part) in enumerate(zip(boxes, parts, strict=True)):
+        mine = owned(boxes, number)
+        pixels[box.window][mine] = as_grey(part.cover)[mine] if photo.grey else part.cover[mine]
+        if alpha is not None:  # an outline in the alpha channel would still show the head
+            alpha[box.window] = np.iinfo(alpha.dtype).max
+    return replace(photo, pixels=pixels, alpha=alpha, metadata=images.Metadata())
+
+
+def as_grey(pixels: NDArray[Any]) -> NDArray[Any]:
+    """Three equal channels of luminance."""
+    return cv2.cvtColor(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+
+
+def _cut_alpha(photo: Photo, box: Box) -> NDArray[Any] | None:
+    return None if photo.alpha is None else photo.alpha[box.window]
+
+
+# On disk
+
+
+def protect_file(
+    source: Path,
+    public: Path,
+    private: Path,
+    options: Options,
+    recipients: Recipients,
+    *,
+    proof: Sequence[Identity] = (),
+    force: bool = False,
+) -> Protection:
+    """Protect one file: both outputs are written, checked as they lie on disk, then put in place together."""
+    if public.parent != private.parent:
+        raise UsageError("the public and the private file must be in one folder", "move one afterwards")
+    for target in (public, private):
+        if target.exists() and target.samefile(source):
+            raise UsageError(f"{files.shown(target)} is the photo itself", "choose another name with -o")
+        if not force:
+            files.refuse_existing(target)
+    protection = protect(files.read_file(source), source.name, options)
+    with files.staged(public.parent, force) as stage:
+        carrier = None if options.portable else protection.public.to_bytes()
+        picture = stage.add(public.name, images.encode_public(protection.picture, carrier))
+        secret = stage.add(private.name, identities.seal(protection.private.to_bytes(), recipients))
+        check_written(picture.read_bytes(), secret.read_bytes(), protection, proof)
+        stage.publish()
+    return protection
+
+
+def check_written(picture: bytes, secret: bytes, protection: Protection, proof: Sequence[Identity]) -> None:
+    """Prove on the written bytes that nothing but covers is readable and that the own key opens the rest."""
+    kinds = {kind for kind, _ in png.list_chunks(picture)}
+    if not kinds <= png.PUBLIC_CHUNKS:
+        raise DamagedError(f"the public picture holds more than it should: {sorted(kinds)}")
+    chunk = png.public_chunk(picture)
+    if protection.portable is (chunk is not None):
+        raise DamagedError("the carrier is not where it belongs")
+    if chunk is not None and envelope.PublicFile.from_bytes(chunk) != protection.public:
+        raise DamagedError("the carrier did not survive being written")
+    written = images.decode(picture, "the public picture", max_pixels=1 << 62)
+    if sealed.fingerprint(written) != protection.private.picture:
+        raise DamagedError("the public picture did not survive being written")
+    if identities.stanzas(secret) != ["scrypt"] and proof:
+        _prove(secret, protection, proof)
+
+
+def _prove(secret: bytes, protection: Protection, proof: Sequence[Identity]) -> None:
+    opened = envelope.PrivateFile.from_bytes(identities.unseal(secret, proof))
+    if opened != protection.private:
+        raise DamagedError("the private file did not survive being written")

@@ -1,0 +1,145 @@
+"""A public picture and private files in, the photo out: the whole way on one page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from numpy.typing import NDArray
+
+from photoguard import envelope, identities, images, methods, png, sealed
+from photoguard.errors import DamagedError, UsageError, WrongKeyError
+from photoguard.geometry import owned
+from photoguard.identities import Ask, Identity
+from photoguard.images import Photo
+from photoguard.protect import as_grey
+
+CHANGED_HINT = "`--changed` restores the faces into the picture as it is now"
+
+
+@dataclass(frozen=True)
+class Restored:
+    """A restored photo, not yet on disk."""
+
+    photo: Photo
+    opened: tuple[int, ...]
+    closed: tuple[int, ...]  # faces that stay covered, because nobody granted them
+    name: str | None  # of the original, when the metadata was granted
+    exact: bool  # proven equal to the original, pixel for pixel
+    changed: bool  # the picture is not the one that was written, only its faces are
+
+
+def open_private(
+    private: Sequence[bytes], keys: Sequence[Identity], ask: Ask | None
+) -> list[envelope.PrivateFile]:
+    """The private files that these keys open; none at all is an error."""
+    opened, refused = [], None
+    for data in private:
+        try:
+            opened.append(envelope.PrivateFile.from_bytes(identities.unseal(data, keys, ask)))
+        except WrongKeyError as error:
+            refused = error
+    if not opened:
+        raise refused or UsageError("no private file", "it is called NAME.priv; give it with --private")
+    return opened
+
+
+def reveal(
+    picture: bytes,
+    private: Sequence[envelope.PrivateFile],
+    changed: bool = False,
+    max_pixels: int = images.PIXEL_CAP,
+) -> Restored:
+    """Put back every face that the private files grant."""
+    photo = images.decode(picture, "the picture", max_pixels)
+    public = _public(picture, private)
+    altered = _altered(photo, public, private)
+    if altered and not changed:
+        raise DamagedError("the picture was changed after it was protected", CHANGED_HINT)
+    grants = {grant.number: grant for file in private for grant in file.grants}
+    unknown = [number for number in grants if number > len(public.faces)]
+    if unknown:
+        raise DamagedError(f"the picture has no face {unknown[0]}")
+    restored = _paste(photo, public, [grants[number] for number in sorted(grants)])
+    closed = tuple(n for n in range(1, len(public.faces) + 1) if n not in grants)
+    metadata = _metadata(public, private)
+    exact = False
+    if metadata is not None:
+        restored = replace(restored, metadata=metadata.metadata)
+        exact = bool(metadata.exact) and not closed and not altered
+        if exact and sealed.fingerprint(restored) != metadata.exact:
+            raise DamagedError("the restored photo is not the one that was sealed")
+    name = metadata.name if metadata else None
+    return Restored(restored, tuple(sorted(grants)), closed, name, exact, altered)
+
+
+def _public(picture: bytes, private: Sequence[envelope.PrivateFile]) -> envelope.PublicFile:
+    chunk = png.public_chunk(picture)
+    carried = chunk or next((file.portable for file in private if file.portable is not None), None)
+    if carried is None:
+        raise DamagedError(
+            "the picture has lost its photoguard data",
+            "a platform may have stripped it: ask for the file as it was written, or encrypt with --portable",
+        )
+    public = envelope.PublicFile.from_bytes(carried)
+    if any(file.photo_id != public.photo_id for file in private):
+        raise DamagedError("the private file belongs to another photo", "look for the one made with it")
+    return public
+
+
+def _altered(photo: Photo, public: envelope.PublicFile, private: Sequence[envelope.PrivateFile]) -> bool:
+    if (photo.width, photo.height) != (public.width, public.height):
+        raise DamagedError(
+            f"the picture has {photo.width} x {photo.height} pixels, not {public.width} x {public.height}",
+            "it was resized or cropped; ask for the file as it was written",
+        )
+    fingerprint = sealed.fingerprint(photo)
+    return any(file.picture != fingerprint for file in private)
+
+
+def _paste(photo: Photo, public: envelope.PublicFile, grants: Sequence[envelope.Grant]) -> Photo:
+    pixels = photo.pixels.copy()
+    alpha = None if photo.alpha is None else photo.alpha.copy()
+    boxes = [face.box for face in public.faces]
+    for name in sorted({public.faces[grant.number - 1].method for grant in grants}):
+        mine = [grant for grant in grants if public.faces[grant.number - 1].method == name]
+        contents = [_content(public, grant) for grant in mine]
+        covered = [
+            methods.Covered(photo.pixels[boxes[g.number - 1].window], content[0], g.feature, g.check)
+            for g, content in zip(mine, contents, strict=True)
+        ]
+        patches = _method(name).reveal(name, covered)
+        for grant, patch, (_, hidden_alpha) in zip(mine, patches, contents, strict=True):
+            box, own = boxes[grant.number - 1], owned(boxes, grant.number - 1)
+            _same_kind(patch, pixels[box.window])
+            pixels[box.window][own] = (as_grey(patch) if photo.grey else patch)[own]
+            if alpha is not None and hidden_alpha is not None:
+                alpha[box.window][own] = hidden_alpha.astype(alpha.dtype)[own]
+    return replace(photo, pixels=pixels, alpha=alpha)
+
+
+def _method(name: str) -> methods.Method:
+    try:
+        return methods.method(name)
+    except UsageError as error:
+        raise DamagedError(str(error), "a newer photoguard may know it") from None
+
+
+def _same_kind(patch: NDArray[Any], place: NDArray[Any]) -> None:
+    if patch.shape != place.shape or patch.dtype != place.dtype:
+        raise DamagedError("a sealed face does not fit its place", CHANGED_HINT)
+
+
+def _content(public: envelope.PublicFile, grant: envelope.Grant) -> tuple[bytes, NDArray[Any] | None]:
+    box = public.faces[grant.number - 1].box
+    return sealed.unpack_face(envelope.open_carrier(public, grant.number, grant.key), box.height, box.width)
+
+
+def _metadata(
+    public: envelope.PublicFile, private: Sequence[envelope.PrivateFile]
+) -> sealed.SealedMetadata | None:
+    for file in private:
+        if file.metadata_key is not None:
+            return sealed.unpack_metadata(envelope.open_carrier(public, 0, file.metadata_key))
+    return None
