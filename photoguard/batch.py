@@ -38,7 +38,7 @@ class Outcome(Generic[Result]):
 
 def plan(inputs: Sequence[Path], output: Path | None, recursive: bool) -> list[Task]:
     """Every photo with its own output; folders are mirrored below an output folder."""
-    pairs = list(_pairs(inputs, recursive))
+    pairs = list(_pairs(inputs, recursive, files.photos_in))
     if not pairs:
         raise UsageError("there is no photo here", "--recursive looks into subfolders too")
     single = len(inputs) == 1 and not inputs[0].is_dir()
@@ -57,10 +57,30 @@ def plan(inputs: Sequence[Path], output: Path | None, recursive: bool) -> list[T
     for folder, source in zip(folders, sources, strict=True):
         shared = claims[folder, files.public_name(source)] > 1
         tasks.append(Task(source, folder / files.public_name(source, whole_name=shared)))
+    return _distinct(tasks)
+
+
+def plan_restoring(inputs: Sequence[Path], output: Path | None, recursive: bool) -> list[Task]:
+    """Every public picture with the file it is restored to."""
+    pairs = list(_pairs(inputs, recursive, files.pictures_in))
+    if not pairs:
+        raise UsageError("there is no public picture here", "--recursive looks into subfolders too")
+    if output is not None and len(inputs) == 1 and not inputs[0].is_dir() and not _is_folder(output):
+        if output.suffix.lower() != ".png":
+            raise UsageError(f"{files.shown(output)} is no PNG name", "restored photos are PNG")
+        return [Task(inputs[0], output)]
+    tasks = []
+    for source, below in pairs:
+        folder = source.parent if output is None else output / below
+        tasks.append(Task(source, folder / (files.stem_of(source, files.PUBLIC_SUFFIX) + ".restored.png")))
+    return _distinct(tasks)
+
+
+def _distinct(tasks: list[Task]) -> list[Task]:
     doubles = [target for target, count in Counter(task.public for task in tasks).items() if count > 1]
     if doubles:
         raise UsageError(
-            f"two photos would both become {files.shown(doubles[0])}", "protect them into separate folders"
+            f"two inputs would both become {files.shown(doubles[0])}", "put them into separate folders"
         )
     return tasks
 
@@ -69,11 +89,13 @@ def _is_folder(path: Path) -> bool:
     return path.is_dir() or path.suffix == ""
 
 
-def _pairs(inputs: Sequence[Path], recursive: bool) -> Iterator[tuple[Path, Path]]:
+def _pairs(
+    inputs: Sequence[Path], recursive: bool, listed: Callable[[Path, bool], list[Path]]
+) -> Iterator[tuple[Path, Path]]:
     """Each photo once, with the folder that it has below the input it was found in."""
     seen: set[Path] = set()
     for path in inputs:
-        found = files.photos_in(path, recursive) if path.is_dir() else [path]
+        found = listed(path, recursive) if path.is_dir() else [path]
         for source in found:
             if source.absolute() in seen:
                 continue

@@ -1,4 +1,4 @@
-"""Our two file formats: bytes <-> header and blobs, and the sealing of carriers. docs/format.md is the law."""
+"""Our file formats: bytes <-> header and blobs, and the sealing of carriers; docs/format.md is the law."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import re
 import secrets
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
-from photoguard.errors import DamagedError
+from photoguard.errors import DamagedError, UsageError
 from photoguard.geometry import Box
 
 MAGIC = b"PGRD"
@@ -194,6 +194,21 @@ class PrivateFile:
         blobs = [self.picture, *(g.key + g.check + g.feature for g in self.grants)]
         blobs += [blob for blob in (self.metadata_key, self.portable) if blob is not None]
         return pack(header, blobs)
+
+    def granting(self, numbers: Sequence[int] | None, metadata: bool | None) -> PrivateFile:
+        """The same for fewer faces; metadata goes along with all of them unless told otherwise."""
+        held = [grant.number for grant in self.grants]
+        wanted = held if numbers is None else sorted(set(numbers))
+        missing = [number for number in wanted if number not in held]
+        if missing:
+            raise UsageError(
+                f"the private file does not open face {missing[0]}", f"it opens {', '.join(map(str, held))}"
+            )
+        with_metadata = wanted == held if metadata is None else metadata
+        if with_metadata and metadata and self.metadata_key is None:
+            raise UsageError("the private file does not open the metadata", "leave --metadata out")
+        grants = tuple(grant for grant in self.grants if grant.number in wanted)
+        return replace(self, grants=grants, metadata_key=self.metadata_key if with_metadata else None)
 
     @staticmethod
     def from_bytes(data: bytes) -> PrivateFile:

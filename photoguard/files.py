@@ -70,21 +70,32 @@ def is_own_output(path: Path) -> bool:
 
 
 def photos_in(folder: Path, recursive: bool) -> list[Path]:
-    """The photos of a folder in name order: no hidden files, no outputs of ours, no links out of the tree."""
-    found: list[Path] = []
+    """The photos of a folder in name order: no hidden files and no outputs of ours."""
+    return [
+        path
+        for path in _files_in(folder, recursive)
+        if path.suffix.lower() in PHOTO_SUFFIXES and not is_own_output(path)
+    ]
+
+
+def pictures_in(folder: Path, recursive: bool) -> list[Path]:
+    """The public pictures of a folder in name order."""
+    return [path for path in _files_in(folder, recursive) if path.name.lower().endswith(PUBLIC_SUFFIX)]
+
+
+def _files_in(folder: Path, recursive: bool) -> Iterator[Path]:
+    """No hidden files, and no links to other folders: they could lead out of the tree or around in it."""
     try:
         entries = sorted(folder.iterdir())
     except OSError as error:
         raise UnreadableError(f"cannot list {shown(folder)}: {error.strerror}") from None
     for entry in entries:
-        if entry.name.startswith(".") or is_own_output(entry):
+        if entry.name.startswith("."):
             continue
-        if entry.is_dir():
-            if recursive and not entry.is_symlink():
-                found += photos_in(entry, recursive)
-        elif entry.suffix.lower() in PHOTO_SUFFIXES:
-            found.append(entry)
-    return found
+        if not entry.is_dir():
+            yield entry
+        elif recursive and not entry.is_symlink():
+            yield from _files_in(entry, recursive)
 
 
 def stem_of(path: Path, suffix: str) -> str:

@@ -115,7 +115,7 @@ def parse_identities(data: bytes, ask: Ask) -> list[Identity]:
 
 def _open_with_passphrase(data: bytes, passphrase: str) -> bytes:
     try:
-        return bytes(pyrage.passphrase.decrypt(_dearmored(data), passphrase))
+        return bytes(pyrage.passphrase.decrypt(dearmored(data), passphrase))
     except (pyrage.DecryptError, ValueError):
         raise WrongKeyError("the passphrase does not open this file", "check for typing errors") from None
 
@@ -133,7 +133,7 @@ def seal(plaintext: bytes, recipients: Recipients) -> bytes:
 
 def unseal(data: bytes, identities: Sequence[Identity], ask: Ask | None = None) -> bytes:
     """The plaintext of an age file; not being a recipient and a damaged file are different errors."""
-    data = _dearmored(data)
+    data = dearmored(data)
     kinds = stanzas(data)
     if kinds == ["scrypt"]:
         if ask is None:
@@ -151,7 +151,8 @@ def unseal(data: bytes, identities: Sequence[Identity], ask: Ask | None = None) 
         raise DamagedError("the private file is damaged", "get it again from whoever made it") from None
 
 
-def _dearmored(data: bytes) -> bytes:
+def dearmored(data: bytes) -> bytes:
+    """The binary form of an age file, whichever form it came in."""
     if not data.startswith(ARMOR_MAGIC):
         return data
     try:

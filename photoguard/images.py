@@ -10,7 +10,7 @@ import threading
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import cv2
 import numpy as np
@@ -18,7 +18,7 @@ import pillow_heif
 from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageOps, PngImagePlugin, UnidentifiedImageError
 
-from photoguard.errors import UnreadableError
+from photoguard.errors import UnreadableError, UsageError
 from photoguard.png import CHUNK, with_chunks
 
 Pixels = NDArray[Any]  # (H, W, 3) RGB, uint8 or uint16
@@ -171,7 +171,7 @@ def _decode_deep(data: bytes, image: Image.Image) -> NDArray[np.uint16] | None:
         raise ValueError("its 16-bit pixels cannot be decoded")
     if deep.ndim == 3:
         deep = cv2.cvtColor(deep, cv2.COLOR_BGRA2RGBA if deep.shape[2] == 4 else cv2.COLOR_BGR2RGB)
-    return deep
+    return cast(NDArray[np.uint16], deep)
 
 
 def _from_deep(deep: NDArray[np.uint16], orientation: int, icc: bytes, metadata: Metadata) -> Photo:
@@ -255,6 +255,19 @@ def _encode_png(pixels: NDArray[Any], alpha: NDArray[Any] | None, grey: bool) ->
 
 def encode_lossless(pixels: NDArray[Any]) -> bytes:
     """(H, W, 3) pixels as a PNG of nothing but pixels."""
+    return _encode_png(pixels, None, grey=False)
+
+
+def encode_preview(pixels: NDArray[np.uint8], suffix: str) -> bytes:
+    """A picture to look at, as JPEG or PNG after its file's suffix."""
+    if suffix.lower() in (".jpg", ".jpeg"):
+        out = io.BytesIO()
+        Image.fromarray(pixels).save(out, "JPEG", quality=90)
+        return out.getvalue()
+    if suffix.lower() != ".png":
+        raise UsageError(
+            f"previews are PNG or JPEG, not {suffix or 'a name without ending'}", "end it in .png"
+        )
     return _encode_png(pixels, None, grey=False)
 
 

@@ -64,10 +64,7 @@ def protect(data: bytes, name: str, options: Options) -> Protection:
     boxes += [_region(box, photo) for box in options.regions]
     boxes = [box for number, box in enumerate(boxes) if owned(boxes, number).any()]  # others cover the rest
     if not boxes:
-        raise NoFaceError(
-            f"no face was found in {files.shown(name)}",
-            "look again with --thorough or a smaller --min-face, or cover something with --region x,y,w,h",
-        )
+        raise no_face(name)
     parts = _cover(photo, boxes, options)
     picture = _picture(photo, boxes, parts)
     public, keys = envelope.seal(
@@ -87,6 +84,14 @@ def protect(data: bytes, name: str, options: Options) -> Protection:
     carrier = public.to_bytes() if options.portable else None
     private = envelope.PrivateFile(public.photo_id, sealed.fingerprint(picture), keys[0], grants, carrier)
     return Protection(picture, public, private, tuple(found), covered, options.portable, photo.notices)
+
+
+def no_face(name: str) -> NoFaceError:
+    """What to say when there is nothing to cover."""
+    return NoFaceError(
+        f"no face was found in {files.shown(name)}",
+        "look again with --thorough or a smaller --min-face, or cover something with --region x,y,w,h",
+    )
 
 
 def find(photo: Photo, options: Options) -> list[Face]:

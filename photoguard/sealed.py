@@ -29,9 +29,9 @@ def fingerprint(photo: Photo) -> bytes:
     """SHA-256 over everything a picture shows."""
     label = f"{photo.pixels.dtype.name} {photo.width}x{photo.height} alpha={photo.alpha is not None}"
     hasher = sha256(label.encode() + b"\0")
-    hasher.update(memoryview(np.ascontiguousarray(photo.pixels)).cast("B"))
+    hasher.update(np.ascontiguousarray(photo.pixels).data.cast("B"))
     if photo.alpha is not None:
-        hasher.update(memoryview(np.ascontiguousarray(photo.alpha)).cast("B"))
+        hasher.update(np.ascontiguousarray(photo.alpha).data.cast("B"))
     return hasher.digest()
 
 

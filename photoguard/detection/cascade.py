@@ -50,14 +50,14 @@ def scan(picture: Pixels, nets: Networks) -> tuple[Array, Array]:
 def _scan_tile(tile: Pixels, nets: Networks) -> tuple[Array, Array]:
     with torch.inference_mode():
         pixels = torch.from_numpy(np.ascontiguousarray(tile)).to(nets.device)
-        logits, offsets = nets.propose(pixels.permute(2, 0, 1)[None].float())  # already channels-last
+        logits, features = nets.propose(pixels.permute(2, 0, 1)[None].float())  # already channels-last
         # Of 3 x 3 neighbors, which overlap by more than half, the best one is enough.
-        peaks = torch.nn.functional.max_pool2d(logits, 3, 1, 1)
-        _, rows, columns = torch.nonzero((logits == peaks) & (logits > _logit(P_THRESHOLD)), as_tuple=True)
-        scores = logits[0, rows, columns].double().sigmoid().cpu().numpy()
-        chosen = offsets[0, :, rows, columns].T.double().cpu().numpy()
+        peaks = torch.nn.functional.max_pool2d(logits[None], 3, 1, 1)[0]
+        rows, columns = torch.nonzero((logits == peaks) & (logits > _logit(P_THRESHOLD)), as_tuple=True)
+        scores = logits[rows, columns].double().sigmoid().cpu().numpy()
+        offsets = nets.propose.offsets(features[rows, columns]).double().cpu().numpy()
     corner = torch.stack([columns, rows], dim=1).double().cpu().numpy() * P_STRIDE
-    return moved(np.concatenate([corner, corner + P_CELL], axis=1), chosen), scores
+    return moved(np.concatenate([corner, corner + P_CELL], axis=1), offsets), scores
 
 
 def refine(photo: Halvings, nets: Networks, boxes: Array) -> Array:

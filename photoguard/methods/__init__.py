@@ -29,22 +29,12 @@ class Settings:
 
 @dataclass(frozen=True)
 class Covered:
-    """A protected patch."""
+    """A protected patch: what `protect` makes and `reveal` takes."""
 
     cover: Pixels  # what strangers see, shaped and typed as the patch
     public: bytes  # the bulk; travels encrypted in the public picture
     private: bytes  # the small part; travels in the private file
     check: bytes  # 32 bytes that tell whether a restored patch is the right one
-
-
-@dataclass(frozen=True)
-class Hidden:
-    """What `reveal` gets back of a protected patch."""
-
-    cover: Pixels
-    public: bytes
-    private: bytes
-    check: bytes
 
 
 class Method(Protocol):
@@ -54,7 +44,7 @@ class Method(Protocol):
         """Cover every patch."""
         ...
 
-    def reveal(self, name: str, hidden: Sequence[Hidden]) -> list[Pixels]:
+    def reveal(self, name: str, covered: Sequence[Covered]) -> list[Pixels]:
         """Restore every patch; DamagedError where the check does not hold."""
         ...
 
@@ -70,7 +60,7 @@ def method(name: str) -> Method:
 def digest(pixels: Pixels) -> bytes:
     """SHA-256 over shape, depth and pixels."""
     label = f"{pixels.dtype.name} {pixels.shape}".encode()
-    return sha256(label + b"\0" + memoryview(np.ascontiguousarray(pixels)).cast("B")).digest()
+    return sha256(label + b"\0" + np.ascontiguousarray(pixels).data.cast("B")).digest()
 
 
 def checked(pixels: Pixels, check: bytes) -> Pixels:

@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 from photoguard.errors import DamagedError
-from photoguard.methods import Covered, Hidden, Pixels, Settings, checked, digest
+from photoguard.methods import Covered, Pixels, Settings, checked, digest
 
 BLOCKS = 5  # mosaic blocks along the longer side at strength 1
 BLUR = 1 / 5  # standard deviation at strength 1, as a share of the longer side
@@ -31,12 +31,14 @@ def protect(name: str, patches: Sequence[Pixels], settings: Settings) -> list[Co
 
 def _protect(name: str, patch: Pixels, settings: Settings) -> Covered:
     public = compress(patch, settings.exact)
-    return Covered(cover(name, patch, settings.strength), public, b"", digest(decompress(public)))
+    return Covered(
+        cover(name, patch, settings.strength), public, b"", digest(decompress(public, patch.shape))
+    )
 
 
-def reveal(name: str, hidden: Sequence[Hidden]) -> list[Pixels]:
+def reveal(name: str, covered: Sequence[Covered]) -> list[Pixels]:
     """The sealed pixels of every patch."""
-    return [checked(decompress(h.public), h.check) for h in hidden]
+    return [checked(decompress(c.public, c.cover.shape), c.check) for c in covered]
 
 
 def cover(name: str, patch: Pixels, strength: float) -> Pixels:
@@ -87,16 +89,20 @@ def compress(patch: Pixels, exact: bool) -> bytes:
     return WEBP + out.getvalue()
 
 
-def decompress(data: bytes) -> Pixels:
-    """The patch that `compress` was given, or nearly."""
+def decompress(data: bytes, shape: tuple[int, ...]) -> Pixels:
+    """The patch that `compress` was given, or nearly; `shape` is known, so no picture can blow up."""
+    kinds = {WEBP: "WEBP", PNG: "PNG"}
     try:
-        if data[:1] == WEBP:
-            with Image.open(io.BytesIO(data[1:]), formats=["WEBP"]) as image:
+        with Image.open(io.BytesIO(data[1:]), formats=[kinds[data[:1]]]) as image:
+            if (image.height, image.width, 3) != shape:
+                raise ValueError(f"{image.size}")
+            if data[:1] == WEBP:
                 return np.array(image.convert("RGB"))
-        if data[:1] == PNG:
-            patch = cv2.imdecode(np.frombuffer(data[1:], np.uint8), cv2.IMREAD_UNCHANGED)
-            if patch is not None and patch.ndim == 3 and patch.shape[2] == 3:
-                return np.ascontiguousarray(patch[..., ::-1])
-    except (OSError, SyntaxError, ValueError, cv2.error):
-        pass
-    raise DamagedError("a sealed face cannot be decoded", "the file, or the program, has changed")
+        patch = cv2.imdecode(np.frombuffer(data[1:], np.uint8), cv2.IMREAD_UNCHANGED)
+        if patch is None:
+            raise ValueError("not a PNG")
+        return np.ascontiguousarray(cv2.cvtColor(patch, cv2.COLOR_BGR2RGB))
+    except (KeyError, OSError, SyntaxError, ValueError, cv2.error):
+        raise DamagedError(
+            "a sealed face cannot be decoded", "the file, or the program, has changed"
+        ) from None

@@ -1,0 +1,189 @@
+"""`keygen` and `recipients`, and where the default identity lives."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from photoguard import files, identities
+from photoguard.cli import options
+from photoguard.cli.voice import Voice, ask_passphrase, guarded, new_passphrase
+from photoguard.errors import UsageError, WrongKeyError
+from photoguard.identities import Identity, Recipients
+
+PUBLIC = ".pub"  # the recipients file beside an identity: your own key, and the recovery key's
+PROOF = b"photoguard recovery proof"
+
+
+def default_identity() -> Path:
+    """Where `keygen` writes when it is not told otherwise."""
+    from platformdirs import user_config_path
+
+    return user_config_path("photoguard") / "identity"
+
+
+@guarded
+def keygen(
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="Identity file to write; your config folder's by default."),
+    ] = None,
+    passphrase: Annotated[
+        bool, typer.Option("--passphrase", help="Lock the identity file with a passphrase.")
+    ] = False,
+    recovery: Annotated[
+        Path | None,
+        typer.Option(
+            "--recovery",
+            help="Write a second identity here, for a safe place; it opens whatever you encrypt to yourself.",
+        ),
+    ] = None,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+    debug: options.Debug = False,
+) -> None:
+    """Make your identity: the secret that opens your private files."""
+    voice = Voice(json, quiet, verbose)
+    path = output or default_identity()
+    locked = new_passphrase("Passphrase for the new identity") if passphrase else None
+    recipients = make_identity(path, locked, recovery)
+    text = f"identity   {files.shown(path)}\nrecipient  {recipients[0]}"
+    if recovery:
+        text += f"\nrecovery   {files.shown(recovery)}"
+    record = {
+        "identity": str(path),
+        "recipient": recipients[0],
+        "recovery": str(recovery) if recovery else None,
+    }
+    voice.result(text, record)
+    voice.note("Keep a copy of the identity file in a safe place: without it nobody restores your photos.")
+    if recovery:
+        voice.note("The recovery identity was proven to open a test message. Move it off this computer.")
+
+
+def make_identity(path: Path, passphrase: str | None, recovery: Path | None) -> list[str]:
+    """Write a new identity and the recipients that go with it; nothing that exists is touched."""
+    public = path.with_name(path.name + PUBLIC)
+    for target in filter(None, (path, public, recovery)):
+        files.refuse_existing(target)
+    if recovery and recovery.absolute() == path.absolute():
+        raise UsageError("the recovery identity needs a file of its own", "name another with --recovery")
+    secret, recipient = identities.generate()
+    recipients, secrets = [recipient], [secret]
+    if recovery:
+        spare, spare_recipient = identities.generate()
+        recipients.append(spare_recipient)
+        secrets.append(spare)
+        files.write_secret(recovery, spare)
+    _prove(secrets, recipients)
+    content = secret.encode()
+    if passphrase is not None:
+        content = identities.seal(content, Recipients(passphrase=passphrase))
+    with files.staged(path.parent) as stage:
+        stage.add(path.name, content, mode=0o600)
+        stage.add(public.name, "".join(f"{line}\n" for line in recipients).encode())
+        stage.publish()
+    return recipients
+
+
+def _prove(secrets: Sequence[str], recipients: Sequence[str]) -> None:
+    """Every new identity opens what is sealed to all of them."""
+    sealed = identities.seal(PROOF, Recipients(tuple(map(identities.parse_recipient, recipients))))
+    for secret in secrets:
+        if identities.unseal(sealed, identities.parse_identities(secret.encode(), ask_passphrase)) != PROOF:
+            raise WrongKeyError("a new identity does not open a test message", "try again")
+
+
+@guarded
+def recipients(
+    identity: Annotated[
+        Path | None,
+        typer.Argument(
+            help="Identity file, recipients file or NAME.priv; your default identity's otherwise."
+        ),
+    ] = None,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+    debug: options.Debug = False,
+) -> None:
+    """Show the public keys that others can encrypt to, or the kinds of keys that open a private file."""
+    voice = Voice(json, quiet, verbose)
+    if identity is not None and identity.name.endswith(files.PRIVATE_SUFFIX):
+        found = identities.stanzas(files.read_file(identity))
+    else:
+        found = _recipient_lines(identity or default_identity())
+    for line in found:
+        voice.result(line, {"recipient": line})
+
+
+def _recipient_lines(path: Path) -> list[str]:
+    public = path.with_name(path.name + PUBLIC)
+    if not path.exists() and not public.exists():
+        raise WrongKeyError("you have no identity yet", "make one with `photoguard keygen`")
+    text = files.read_file(public if public.exists() else path).decode("utf-8", "replace")
+    lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    own = identities.recipients_of(text)
+    if not own:
+        identities.parse_recipients(text)
+    return own or lines
+
+
+def own_recipients(voice: Voice) -> list[Any]:
+    """The default identity's recipients; the identity is made at first use."""
+    path = default_identity()
+    if not path.exists() and not path.with_name(path.name + PUBLIC).exists():
+        made = make_identity(path, None, None)
+        voice.note(f"Made your identity: {files.shown(path)} (recipient {made[0]})")
+        voice.note("Back it up, for instance on a USB stick: without it nobody can restore your photos.")
+    return [identities.parse_recipient(line) for line in _recipient_lines(path)]
+
+
+def chosen_recipients(to: Sequence[str], passphrase: bool, voice: Voice) -> Recipients:
+    """Whom to seal to, from what was typed."""
+    if passphrase:
+        if to:
+            raise UsageError("--passphrase and --to exclude each other", "age files have one or the other")
+        return Recipients(passphrase=new_passphrase("Passphrase for the private files"))
+    if not to:
+        return Recipients(tuple(own_recipients(voice)))
+    keys: list[Any] = []
+    for one in to:
+        if one == "self":
+            keys += own_recipients(voice)
+        elif one.startswith(("age1", "ssh-")) and not Path(one).exists():
+            keys.append(identities.parse_recipient(one))
+        else:
+            keys += identities.parse_recipients(files.read_file(Path(one)).decode("utf-8", "replace"))
+    if "self" not in to:
+        voice.note("Sealed to the named recipients only; add `--to self` to be able to open it yourself.")
+    return Recipients(tuple(keys))
+
+
+def load_identities(key: Path | None, voice: Voice) -> list[Identity]:
+    """The identities to open with; none when there is no default one."""
+    path = key or default_identity()
+    if key is None and not path.exists():
+        return []
+    data = files.read_file(path)
+    if files.readable_by_others(path):
+        voice.warn(f"others can read {files.shown(path)}; mend it with: chmod 600 {files.shown(path)}")
+    return identities.parse_identities(data, ask_passphrase)
+
+
+def proof_identities(recipients: Recipients, voice: Voice) -> list[Identity]:
+    """The default identity, where it can be used without asking: to prove that outputs open."""
+    path = default_identity()
+    if recipients.passphrase is not None or not path.exists():
+        return []
+    data = files.read_file(path)
+    if data.startswith(identities.AGE_MAGIC):
+        voice.detail(
+            "Your identity is locked with a passphrase, so the private file is not opened as a test."
+        )
+        return []
+    return identities.parse_identities(data, ask_passphrase)

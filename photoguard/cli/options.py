@@ -1,0 +1,67 @@
+"""The options that several commands share, with the help text that the docs repeat."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Json = Annotated[bool, typer.Option("--json", help="Print results as JSON, one object a line.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print results and errors only.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say more about what is done.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show where in the program an error arose.")]
+Force = Annotated[bool, typer.Option("--force", help="Overwrite outputs that exist.")]
+Recursive = Annotated[bool, typer.Option("--recursive", "-r", help="Look into subfolders too.")]
+Key = Annotated[
+    Path | None,
+    typer.Option(
+        "--key",
+        "-k",
+        help="Identity file (age, with or without a passphrase) or SSH private key to open with; "
+        "your default identity when left out.",
+    ),
+]
+Private = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--private",
+        "-p",
+        help="Private file to open faces with; repeat it to add up several. NAME.priv and NAME.*.priv "
+        "beside the picture when left out.",
+    ),
+]
+Changed = Annotated[
+    bool,
+    typer.Option("--changed", help="Accept a picture that was edited or re-encoded after it was protected."),
+]
+MaxPixels = Annotated[
+    int, typer.Option("--max-pixels", min=1, help="Refuse photos with more pixels than this.")
+]
+MinFace = Annotated[
+    int | None,
+    typer.Option(
+        "--min-face",
+        min=8,
+        help="Smallest face to look for, in pixels; by default it follows the photo's size.",
+    ),
+]
+Threshold = Annotated[
+    float | None,
+    typer.Option("--threshold", min=0.0, max=1.0, help="Score from which a face counts as certain."),
+]
+Thorough = Annotated[
+    bool, typer.Option("--thorough", help="Look harder: small faces, all rotations, several times slower.")
+]
+StrictFaces = Annotated[
+    bool, typer.Option("--strict-faces", help="Ignore faces the detector is not certain of.")
+]
+To = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--to",
+        "-t",
+        help="Recipient: age1..., an SSH public key, a file with one a line, or `self`. "
+        "Repeat it for several; yourself when left out.",
+    ),
+]

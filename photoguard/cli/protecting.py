@@ -1,0 +1,291 @@
+"""`encrypt` and `detect`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from photoguard import batch, files
+from photoguard.cli import options
+from photoguard.cli.keys import chosen_recipients, proof_identities
+from photoguard.cli.voice import Voice, complain, guarded
+from photoguard.errors import BatchError, UsageError
+from photoguard.geometry import Box
+
+PIXEL_CAP = 200_000_000
+
+
+class MethodName(StrEnum):
+    """The covers to choose from."""
+
+    solid = "solid"
+    blur = "blur"
+    pixelate = "pixelate"
+
+
+@guarded
+def encrypt(
+    photos: Annotated[list[Path], typer.Argument(help="Photos, or folders of photos.", show_default=False)],
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", help="Public file for one photo, or a folder; beside each photo by default."
+        ),
+    ] = None,
+    method: Annotated[
+        MethodName, typer.Option("--method", "-m", help="What strangers see in a face's place.")
+    ] = MethodName.solid,
+    strength: Annotated[
+        float,
+        typer.Option(
+            "--strength",
+            min=1.0,
+            max=5.0,
+            help="How much blur and pixelate hide; they adapt to the face's size.",
+        ),
+    ] = 1.0,
+    exact: Annotated[
+        bool, typer.Option("--exact", help="Restore every pixel exactly; the files grow.")
+    ] = False,
+    to: options.To = None,
+    passphrase: Annotated[
+        bool, typer.Option("--passphrase", help="Seal to a passphrase instead of recipients.")
+    ] = False,
+    faces: Annotated[
+        str,
+        typer.Option(
+            "--faces", help="Faces to cover: all, largest, none, or numbers from `detect` like 1,3."
+        ),
+    ] = "all",
+    keep: Annotated[str, typer.Option("--keep", help="Faces to leave readable, by number: 2 or 2,4.")] = "",
+    region: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--region",
+            help="Cover this too: x,y,width,height in pixels of the upright photo. Repeat it for several.",
+        ),
+    ] = None,
+    margin: Annotated[
+        float,
+        typer.Option(
+            "--margin", min=0.0, max=2.0, help="How far covers reach beyond a face, as a share of its size."
+        ),
+    ] = 0.25,
+    min_face: options.MinFace = None,
+    threshold: options.Threshold = None,
+    thorough: options.Thorough = False,
+    strict_faces: options.StrictFaces = False,
+    fail_on_uncertain: Annotated[
+        bool, typer.Option("--fail-on-uncertain", help="Write nothing when a face is uncertain (exit 4).")
+    ] = False,
+    portable: Annotated[
+        bool,
+        typer.Option(
+            "--portable", help="Keep all sealed data in the private file, for platforms that strip pictures."
+        ),
+    ] = False,
+    recursive: options.Recursive = False,
+    max_pixels: options.MaxPixels = PIXEL_CAP,
+    force: options.Force = False,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+    debug: options.Debug = False,
+) -> None:
+    """Cover the faces in photos; each photo becomes NAME.pub.png to share and NAME.priv to restore it."""
+    voice = Voice(json, quiet, verbose)
+    if strict_faces and fail_on_uncertain:
+        raise UsageError("--strict-faces and --fail-on-uncertain exclude each other", "choose one")
+    uncertain: Literal["cover", "drop", "fail"] = (
+        "drop" if strict_faces else "fail" if fail_on_uncertain else "cover"
+    )
+    chosen_faces, kept = _faces(faces), _numbers(keep, "--keep")
+    regions = tuple(map(_box, region or []))
+    tasks = batch.plan(photos, output, recursive)
+    batch_mode = len(tasks) > 1 or photos[0].is_dir()
+    if batch_mode and (isinstance(chosen_faces, tuple) or keep):
+        raise UsageError("face numbers belong to one photo", "give one photo, or use --faces all or largest")
+    recipients = chosen_recipients(to or [], passphrase, voice)
+    proof = proof_identities(recipients, voice)
+
+    from photoguard import protect
+    from photoguard.methods import Settings
+
+    choice = protect.Options(
+        method=method.value,
+        settings=Settings(strength, exact),
+        detection=detection_settings(min_face, threshold, thorough),
+        faces=chosen_faces,
+        keep=kept,
+        regions=regions,
+        margin=margin,
+        uncertain=uncertain,
+        portable=portable,
+        max_pixels=max_pixels,
+    )
+
+    def work(task: batch.Task) -> Any:
+        return protect.protect_file(
+            task.source, task.public, task.private, choice, recipients, proof=proof, force=force
+        )
+
+    report_batch(voice, tasks, work, _describe, batch_mode, "protected")
+
+
+def report_batch(
+    voice: Voice, tasks: Sequence[batch.Task], work: Any, describe: Any, batch_mode: bool, done: str
+) -> None:
+    """Work through the tasks, telling each outcome as it happens, and sum up honestly."""
+    failed = 0
+    for outcome in voice.progress(batch.run(tasks, work), len(tasks), "photo"):
+        if outcome.error is None:
+            voice.result(*describe(outcome.task, outcome.result))
+            for notice in getattr(outcome.result, "notices", ()):
+                voice.note(f"note: {files.shown(outcome.task.source)}: {notice}")
+            continue
+        if not batch_mode:
+            raise outcome.error
+        failed += 1
+        if voice.json:
+            record = {
+                "source": str(outcome.task.source),
+                "error": str(outcome.error),
+                "hint": outcome.error.hint,
+                "exit": outcome.error.exit_code,
+            }
+            voice.result("", record)
+        else:
+            complain(outcome.error)
+    if batch_mode:
+        voice.note(
+            f"{len(tasks) - failed} of {len(tasks)} photos {done}" + (f", {failed} failed" if failed else "")
+        )
+    if failed:
+        raise BatchError(
+            f"{failed} of {len(tasks)} photos failed", "the messages above say why, photo by photo"
+        )
+
+
+def detection_settings(min_face: int | None, threshold: float | None, thorough: bool) -> Any:
+    """What the detector is asked for."""
+    from photoguard.detection import DetectionSettings
+
+    if threshold is None:
+        return DetectionSettings(min_face=min_face, thorough=thorough)
+    doubt = min(DetectionSettings().doubt, threshold)
+    return DetectionSettings(min_face=min_face, threshold=threshold, doubt=doubt, thorough=thorough)
+
+
+def _describe(task: batch.Task, protection: Any) -> tuple[str, dict[str, Any]]:
+    covers = len(protection.public.faces)
+    doubtful = [n for n in protection.covered if not protection.found[n - 1].certain]
+    text = f"{files.shown(task.source)}: {covers} {'cover' if covers == 1 else 'covers'}"
+    if doubtful:
+        text += f"; uncertain but covered: face {', '.join(map(str, doubtful))}"
+    if protection.kept:
+        text += f"; left readable: face {', '.join(map(str, protection.kept))}"
+    text += f"\n  public   {files.shown(task.public)}\n  private  {files.shown(task.private)}"
+    record = {
+        "source": str(task.source),
+        "public": str(task.public),
+        "private": str(task.private),
+        "covers": [[f.box.x, f.box.y, f.box.width, f.box.height] for f in protection.public.faces],
+        "method": protection.public.faces[0].method,
+        "covered": list(protection.covered),
+        "uncertain": doubtful,
+        "kept": list(protection.kept),
+        "notices": list(protection.notices),
+    }
+    return text, record
+
+
+def _faces(text: str) -> Literal["all", "largest", "none"] | tuple[int, ...]:
+    words: dict[str, Literal["all", "largest", "none"]] = {"all": "all", "largest": "largest", "none": "none"}
+    return words[text] if text in words else _numbers(text, "--faces")
+
+
+def _numbers(text: str, option: str) -> tuple[int, ...]:
+    try:
+        numbers = tuple(int(part) for part in text.split(",") if part.strip())
+    except ValueError:
+        numbers = (0,)
+    if any(number < 1 for number in numbers) or (text and not numbers):
+        raise UsageError(f"{option} {text!r} is not a list of face numbers", f"like this: {option} 1,3")
+    return numbers
+
+
+def _box(text: str) -> Box:
+    try:
+        x, y, width, height = (int(part) for part in text.split(","))
+    except ValueError:
+        width = height = 0
+    if width < 1 or height < 1:
+        raise UsageError(f"--region {text!r} is not x,y,width,height", "like this: --region 120,80,300,90")
+    return Box(x, y, width, height)
+
+
+@guarded
+def detect(
+    photo: Annotated[Path, typer.Argument(help="The photo to look at.", show_default=False)],
+    preview: Annotated[
+        Path | None,
+        typer.Option(
+            "--preview", help="Draw the numbered faces on a copy of the photo, written here as PNG or JPEG."
+        ),
+    ] = None,
+    min_face: options.MinFace = None,
+    threshold: options.Threshold = None,
+    thorough: options.Thorough = False,
+    strict_faces: options.StrictFaces = False,
+    max_pixels: options.MaxPixels = PIXEL_CAP,
+    force: options.Force = False,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+    debug: options.Debug = False,
+) -> None:
+    """List the faces in a photo with the numbers that --faces and --keep take, and draw them."""
+    voice = Voice(json, quiet, verbose)
+    if preview is not None and not force:
+        files.refuse_existing(preview)
+    from photoguard import images, protect
+
+    choice = protect.Options(
+        detection=detection_settings(min_face, threshold, thorough),
+        uncertain="drop" if strict_faces else "cover",
+    )
+    data = images.decode(files.read_file(photo), files.shown(photo), max_pixels)
+    found = protect.find(data, choice)
+    if not found:
+        raise protect.no_face(photo.name)
+    if preview is not None:
+        _write_preview(preview, photo, data, found, force)
+    for number, face in enumerate(found, start=1):
+        box = face.box
+        doubt = "" if face.certain else "  uncertain"
+        text = f"{number:3}  {box.width} x {box.height} at {box.x},{box.y}  score {face.score:.3f}{doubt}"
+        record = {
+            "face": number,
+            "box": [box.x, box.y, box.width, box.height],
+            "score": round(face.score, 4),
+            "certain": face.certain,
+            "rotation": face.rotation,
+            "landmarks": [[round(x, 1), round(y, 1)] for x, y in face.landmarks],
+        }
+        voice.result(text, record)
+
+
+def _write_preview(preview: Path, photo: Path, data: Any, found: Sequence[Any], force: bool) -> None:
+    from photoguard import images
+    from photoguard.preview import draw
+
+    if preview.exists() and preview.samefile(photo):
+        raise UsageError("the preview would replace the photo", "choose another name with --preview")
+    picture = images.encode_preview(draw(data.shallow(), found), preview.suffix)
+    with files.staged(preview.parent, force) as stage:
+        stage.add(preview.name, picture)
+        stage.publish()

@@ -1,0 +1,132 @@
+"""How the program speaks: results on stdout, everything else on stderr, errors with a hint."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import sys
+import traceback
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, ParamSpec, TextIO, TypeVar, cast
+
+from photoguard.errors import PhotoguardError, UsageError
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+BUG, INTERRUPTED = 70, 130
+
+
+def _say(text: str, stream: TextIO) -> None:
+    """A line that does not tear a progress bar."""
+    if "tqdm" in sys.modules:
+        from tqdm import tqdm
+
+        tqdm.write(text, file=stream)
+        stream.flush()
+    else:
+        print(text, file=stream, flush=True)
+
+
+@dataclass(frozen=True)
+class Voice:
+    """What the user wants to hear."""
+
+    json: bool = False
+    quiet: bool = False
+    verbose: bool = False
+
+    def result(self, text: str, record: dict[str, Any]) -> None:
+        """A result: one line of JSON for a script, text for a person."""
+        _say(json.dumps(record, sort_keys=True) if self.json else text, sys.stdout)
+
+    def note(self, text: str) -> None:
+        """Something a person should know."""
+        if not self.quiet:
+            _say(text, sys.stderr)
+
+    def detail(self, text: str) -> None:
+        """Something for the curious."""
+        if self.verbose:
+            self.note(text)
+
+    def warn(self, text: str) -> None:
+        """Something that is said even when quiet."""
+        _say(f"warning: {text}", sys.stderr)
+
+    def progress(self, items: Iterable[T], total: int, unit: str) -> Iterable[T]:
+        """The items, with a bar when a person is watching and there is something to wait for."""
+        if self.quiet or total < 2 or not sys.stderr.isatty():
+            return items
+        from tqdm import tqdm
+
+        return cast(Iterable[T], tqdm(items, total=total, unit=unit, file=sys.stderr))
+
+
+def complain(error: PhotoguardError) -> None:
+    """What happened, and what to do."""
+    _say(f"error: {error}" + (f"\nhint: {error.hint}" if error.hint else ""), sys.stderr)
+
+
+def guarded(command: Callable[P, None]) -> Callable[P, None]:
+    """A command that ends with the right exit code whatever happens, without a traceback unless asked."""
+
+    @functools.wraps(command)
+    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        code = 0
+        try:
+            command(*args, **kwargs)
+        except PhotoguardError as error:
+            complain(error)
+            code = error.exit_code
+            _trace(kwargs)
+        except KeyboardInterrupt:
+            print("interrupted; nothing unfinished was left behind", file=sys.stderr)
+            code = INTERRUPTED
+        except BrokenPipeError:  # the reader of our output went away
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        except MemoryError:
+            print(
+                "error: not enough memory\nhint: try one photo at a time, or a smaller one", file=sys.stderr
+            )
+            code = 3
+        except Exception as error:
+            print(f"error: a bug in photoguard: {type(error).__name__}", file=sys.stderr)
+            print("hint: run again with --debug and report what it prints", file=sys.stderr)
+            code = BUG
+            _trace(kwargs)
+        if code:
+            raise SystemExit(code)
+
+    return run
+
+
+def _trace(kwargs: dict[str, Any]) -> None:
+    """The call stack without the error's text and without local variables: either may hold a secret."""
+    if kwargs.get("debug"):
+        kind, _, frames = sys.exc_info()
+        print("".join(traceback.format_tb(frames)) + getattr(kind, "__name__", ""), file=sys.stderr)
+
+
+def ask_passphrase(prompt: str) -> str:
+    """A passphrase from the terminal, or from one line of standard input in a script."""
+    if not sys.stdin.isatty():
+        line = sys.stdin.readline()
+        if not line.strip("\r\n"):
+            raise UsageError("a passphrase is needed", "run in a terminal, or give it on standard input")
+        return line.rstrip("\r\n")
+    from getpass import getpass
+
+    return getpass(f"{prompt}: ")
+
+
+def new_passphrase(prompt: str) -> str:
+    """A passphrase typed twice, or read once in a script."""
+    first = ask_passphrase(prompt)
+    if sys.stdin.isatty() and ask_passphrase(f"{prompt}, again") != first:
+        raise UsageError("the two passphrases differ", "type it again")
+    if not first:
+        raise UsageError("the passphrase is empty", "choose several random words")
+    return first
