@@ -1,0 +1,40 @@
+"""Face recognizers: which there are, how to add one, and embedding with it.
+
+`TABLE` and `Spec` cost nothing to import; torch comes with the first of the other names.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from photoguard.recognizers.table import TABLE, TEMPLATES, Spec
+
+if TYPE_CHECKING:
+    from photoguard.recognizers.alignment import aligned, chip_for
+    from photoguard.recognizers.recognizer import Recognizer
+    from photoguard.recognizers.store import Entry, Proof, add, installed, load, remove
+
+__all__ = [
+    "TABLE",
+    "TEMPLATES",
+    "Entry",
+    "Proof",
+    "Recognizer",
+    "Spec",
+    "add",
+    "aligned",
+    "chip_for",
+    "installed",
+    "load",
+    "remove",
+]
+
+
+def __getattr__(name: str) -> Any:
+    from importlib import import_module
+
+    for module in ("alignment", "recognizer", "store"):
+        found = import_module(f"photoguard.recognizers.{module}")
+        if name in __all__ and hasattr(found, name):
+            return getattr(found, name)
+    raise AttributeError(name)

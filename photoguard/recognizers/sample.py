@@ -1,0 +1,34 @@
+"""The face that every recognizer is tried on: NASA's portrait of Eileen Collins, public domain."""
+
+from __future__ import annotations
+
+from importlib import resources
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from PIL import Image
+
+from photoguard.recognizers.alignment import chip_for
+from photoguard.recognizers.table import TEMPLATES
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from photoguard.recognizers.table import Spec
+
+# sample_face.png is the 112x112 chip, 1.6 times larger and with 4 pixels of that chip more on every side.
+ZOOM, MARGIN = 1.6, 4.0
+
+
+def sample_chip(spec: Spec) -> Tensor:
+    """The sample face as the recognizer of `spec` wants it: (1, 3, height, width) of 0..255."""
+    with resources.files("photoguard.recognizers").joinpath("sample_face.png").open("rb") as file:
+        pixels = np.asarray(Image.open(file).convert("RGB"))
+    chip = chip_for(spec, pixels, sample_landmarks())
+    return torch.from_numpy(chip).permute(2, 0, 1)[None].float()
+
+
+def sample_landmarks() -> list[tuple[float, float]]:
+    """Where the five landmarks lie on sample_face.png."""
+    return [((x + MARGIN) * ZOOM, (y + MARGIN) * ZOOM) for x, y in TEMPLATES["112x112"]]

@@ -1,0 +1,194 @@
+"""The user's recognizers: weights that were proven once, kept with their hash in the cache folder."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from photoguard.errors import UsageError, WeightsError
+from photoguard.files import read_file, staged
+from photoguard.recognizers.loading import network, route
+from photoguard.recognizers.recognizer import Recognizer
+from photoguard.recognizers.sample import sample_chip
+from photoguard.recognizers.table import TABLE, TEMPLATES, Spec
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+# Read flat numbers as zero: without this some networks run many times slower on a CPU.
+torch.set_flush_denormal(True)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An installed recognizer, as its JSON in the cache folder has it."""
+
+    name: str
+    spec: Spec
+    file: str
+    sha256: str
+    one_by_one: bool
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What `add` found out on the sample face."""
+
+    entry: Entry
+    mirror: float
+    """Cosine between the sample face and its mirror image: near 1 for a network that was read correctly."""
+    noise: float
+    """Cosine between the sample face and noise: near 0."""
+    published: bool | None
+    """Whether the file is the published one; None when nobody wrote down its hash."""
+
+
+def folder_of_user() -> Path:
+    """Where recognizers are kept."""
+    import platformdirs
+
+    return Path(platformdirs.user_cache_path("photoguard")) / "recognizers"
+
+
+def installed(folder: Path | None = None) -> dict[str, Entry]:
+    """The user's recognizers by name."""
+    folder = folder or folder_of_user()
+    return {path.stem: _entry(path) for path in sorted(folder.glob("*.json"))}
+
+
+def add(
+    name: str,
+    weights: Path,
+    arch: str | None = None,
+    changes: Mapping[str, str | int | float] | None = None,
+    folder: Path | None = None,
+) -> Proof:
+    """Prove the weights on a sample face and keep a copy of them under `name`.
+
+    `arch` names the row of `TABLE` whose network and input the file has (default: the row called `name`);
+    `changes` replaces fields of that row, for a model that wants another size or normalization.
+    """
+    if not re.fullmatch(r"[a-z0-9][a-z0-9._-]{0,63}", name):
+        raise UsageError(f"{name!r} cannot name a recognizer", "small letters, digits, dots and dashes")
+    spec = replace(_spec(name, arch, weights), name=name, **dict(changes or {}))  # type: ignore[arg-type]
+    if spec.template not in TEMPLATES:
+        raise UsageError(f"there is no template {spec.template!r}", f"one of {', '.join(TEMPLATES)}")
+    data = read_file(weights)
+    sha256 = hashlib.sha256(data).hexdigest()
+    recognizer = Recognizer(name, spec, network(weights, spec))
+    recognizer, mirror, noise = _proven(recognizer)
+    suffix = weights.suffix or ".pt"
+    entry = Entry(name, recognizer.spec, name + suffix, sha256, recognizer.one_by_one)
+    with staged(folder or folder_of_user(), force=True) as stage:
+        stage.add(entry.file, data)
+        stage.add(f"{name}.json", json.dumps(asdict(entry), indent=1).encode())
+        stage.publish()
+    return Proof(entry, mirror, noise, sha256 == spec.sha256 if spec.sha256 else None)
+
+
+def load(name: str, folder: Path | None = None) -> Recognizer:
+    """The installed recognizer `name`; its file is hashed before anything parses it."""
+    folder = folder or folder_of_user()
+    path = folder / f"{name}.json"
+    if not path.is_file():
+        where = f"its weights: {TABLE[name].source}; then " if name in TABLE else ""
+        raise WeightsError(
+            f"recognizer {name} is not installed", f"{where}photoguard recognizers add {name} --weights FILE"
+        )
+    entry = _entry(path)
+    file = folder / entry.file
+    if not file.is_file() or _hash(file) != entry.sha256:
+        raise WeightsError(f"the weights of {name} are missing or altered", "add the recognizer again")
+    return Recognizer(name, entry.spec, network(file, entry.spec), entry.one_by_one)
+
+
+def remove(name: str, folder: Path | None = None) -> None:
+    """Forget an installed recognizer and delete its copy of the weights."""
+    folder = folder or folder_of_user()
+    path = folder / f"{name}.json"
+    if not path.is_file():
+        raise UsageError(
+            f"recognizer {name} is not installed", "`photoguard recognizers list` names those that are"
+        )
+    file = folder / _entry(path).file
+    path.unlink()
+    file.unlink(missing_ok=True)
+
+
+def _hash(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _entry(path: Path) -> Entry:
+    try:
+        fields = json.loads(path.read_text())
+        entry = Entry(**{**fields, "spec": Spec(**fields["spec"])})
+    except (ValueError, TypeError, KeyError) as error:
+        raise WeightsError(
+            f"{path.name} in the cache folder is damaged", "add the recognizer again"
+        ) from error
+    if Path(entry.file).name != entry.file:  # it names a file beside itself and none elsewhere
+        raise WeightsError(
+            f"{path.name} in the cache folder names a file outside it", "add the recognizer again"
+        )
+    return entry
+
+
+def _spec(name: str, arch: str | None, weights: Path) -> Spec:
+    """The row that describes the file, or an error that lists the rows."""
+    spec = TABLE.get(arch or name)
+    if spec is None:
+        raise UsageError(
+            f"no recognizer is called {arch or name}",
+            f"say --arch with one of {', '.join(TABLE)}: the one whose network and input this file has",
+        )
+    form = route(weights)  # an ONNX or TorchScript export of a network that the table has as a state dict
+    if form != "state":
+        return replace(spec, architecture=form)
+    if spec.architecture in ("onnx", "torchscript"):
+        raise UsageError(f"{weights.name} is not a {spec.architecture} file", "name the network with --arch")
+    return spec
+
+
+def _proven(recognizer: Recognizer) -> tuple[Recognizer, float, float]:
+    """Run the sample face through: finite, the right size, differentiable; else an error that says which."""
+    face = sample_chip(recognizer.spec)  # (1, 3, H, W)
+    noise = torch.randint(0, 256, face.shape, generator=torch.Generator().manual_seed(0)).float()
+    name = recognizer.name
+    chip = face.clone().requires_grad_()
+    try:
+        embedding = recognizer.embed(chip)
+    except (RuntimeError, ValueError, IndexError, TypeError) as error:
+        size = f"{recognizer.spec.height}x{recognizer.spec.width}"
+        raise WeightsError(f"{name} does not take a face of {size}: {_one_line(error)}") from error
+    if embedding.shape != (1, recognizer.spec.embedding):
+        raise WeightsError(
+            f"{name} gives {embedding.shape[1]} numbers, not {recognizer.spec.embedding}",
+            "name another --arch, or state the size of the embedding",
+        )
+    if not embedding.requires_grad:
+        raise WeightsError(
+            f"no gradient flows through {name}", "its operators hide the derivative; export it anew"
+        )
+    (gradient,) = torch.autograd.grad(embedding.sum() + embedding[0, 0], chip, allow_unused=True)
+    if not bool(embedding.isfinite().all()) or gradient is None or not bool(gradient.isfinite().all()):
+        raise WeightsError(f"{name} gives no finite embedding and gradient on the sample face")
+    others = torch.cat([face.flip(3), noise])
+    try:
+        pair = recognizer.embed(others).detach()
+    except RuntimeError:
+        recognizer = replace(recognizer, one_by_one=True)
+        pair = recognizer.embed(others).detach()
+    mirror, strange = (pair @ embedding.detach()[0]).tolist()
+    return recognizer, mirror, strange
+
+
+def _one_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
