@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import io
+from collections.abc import Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
@@ -29,16 +32,33 @@ HINT = "Reinstall it: pip install --force-reinstall --no-deps facenet-pytorch==2
 
 @dataclass(frozen=True)
 class Networks:
-    """The cascade, ready to run on `device`."""
+    """The cascade, ready to run on `device`, its work shared out to `workers`."""
 
     propose: PNet
     refine: RNet
     decide: ONet
     device: torch.device
+    workers: Executor
+
+
+@contextmanager
+def networks(device: str) -> Iterator[Networks]:
+    """The networks with one thread for each that torch may use, given back at the end.
+
+    Torch's own threads split every operation and wait for each other after it; beside another busy
+    program that made detection eight times slower. Whole tiles and batches for a thread each do not wait.
+    """
+    propose, refine, decide = load_networks(device)
+    count = torch.get_num_threads()
+    with ThreadPoolExecutor(count, initializer=torch.set_num_threads, initargs=(1,)) as workers:
+        try:
+            yield Networks(propose, refine, decide, torch.device(device), workers)
+        finally:
+            torch.set_num_threads(count)  # a worker's setting is also the default of threads to come
 
 
 @cache
-def load_networks(device: str) -> Networks:
+def load_networks(device: str) -> tuple[PNet, RNet, ONet]:
     """Load the three networks once a process."""
     folder = weights_folder()
     propose, refine, decide = PNet(), RNet(), ONet()
@@ -46,7 +66,7 @@ def load_networks(device: str) -> Networks:
         _fill(net, folder / name)
         fold_scaling(net.conv1)
         net.eval().requires_grad_(False).to(device, memory_format=torch.channels_last)
-    return Networks(propose, refine, decide, torch.device(device))
+    return propose, refine, decide
 
 
 def weights_folder() -> Path:

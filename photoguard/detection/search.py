@@ -6,19 +6,25 @@ import numpy as np
 import torch
 
 from photoguard.detection.candidates import Candidates
-from photoguard.detection.cascade import find_candidates
+from photoguard.detection.cascade import decide, propose, refine
 from photoguard.detection.faces import DetectionSettings, Face, smallest_face
-from photoguard.detection.networks import load_networks
-from photoguard.detection.pyramid import Pixels, halvings
+from photoguard.detection.networks import Networks, networks
+from photoguard.detection.pyramid import Halvings, Pixels, halvings
 from photoguard.geometry import Box
 
 
 def search(pixels: Pixels, settings: DetectionSettings) -> list[Face]:
     """Every face on the photo, in reading order."""
     height, width = pixels.shape[:2]
-    nets = load_networks("cuda" if torch.cuda.is_available() else "cpu")
-    found = find_candidates(halvings(pixels), nets, smallest_face(width, height, settings), settings.doubt)
+    with networks("cuda" if torch.cuda.is_available() else "cpu") as nets:
+        found = find(halvings(pixels), nets, smallest_face(width, height, settings), settings)
     return _as_faces(found, width, height, settings)
+
+
+def find(photo: Halvings, nets: Networks, min_face: float, settings: DetectionSettings) -> Candidates:
+    """Run the cascade once on a photo as it stands."""
+    boxes = propose(photo, nets, min_face, 0.6)
+    return decide(photo, nets, refine(photo, nets, boxes, 0.7), settings.doubt)
 
 
 def _as_faces(found: Candidates, width: int, height: int, settings: DetectionSettings) -> list[Face]:
