@@ -58,13 +58,13 @@ def photoguard(tmp_path: Path) -> Shell:
     home.mkdir()
 
     def run(
-        *args: object, code: int = 0, typed: str = "", cwd: Path | None = None
+        *args: object, code: int = 0, typed: str = "", cwd: Path | None = None, before: str = ""
     ) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
             [
                 sys.executable,
                 "-c",
-                "from photoguard.cli.main import run; run()",
+                before + "\nfrom photoguard.cli.main import run; run()",
                 *map(os.fspath, map(_text, args)),
             ],
             env={
