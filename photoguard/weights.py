@@ -1,0 +1,149 @@
+"""Network weights: what is shipped, where it lies, and that it is exactly what it should be."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from photoguard.errors import UnreadableError, WeightsError
+from photoguard.files import read_file, shown, staged
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from photoguard.nets.ddm import DDM, DDMConfig
+
+_PACKAGE = Path(__file__).resolve().parent
+FOLDERS = (_PACKAGE / "shipped_weights", _PACKAGE.parent / "weights")  # in a wheel, in a checkout
+FORMAT = "photoguard-weights-1"
+
+
+@dataclass(frozen=True)
+class Weights:
+    """One pinned file."""
+
+    file: str
+    sha256: str
+    licence: str
+    source: str
+    config: Mapping[str, Any]
+
+
+SHIPPED: dict[str, Weights] = {
+    "ddm": Weights(
+        file="ddm.safetensors",
+        sha256="",
+        licence="MIT",
+        source="trained by this project, see weights/README.md",
+        config={"widths": [16, 48, 96], "maps": 64, "one_in": 64, "blocks": 3}
+        | {"fake_range": 3.0, "fake_margin": 0.5},
+    ),
+}
+
+
+def located(entry: Weights, name: str, folders: tuple[Path, ...] = FOLDERS) -> Path:
+    """Where a pinned file lies."""
+    for folder in folders:
+        if (folder / entry.file).is_file():
+            return folder / entry.file
+    raise WeightsError(
+        f"the weights {name} are missing: no {entry.file}", "install photoguard again, or fetch the file anew"
+    )
+
+
+def checked(path: Path, sha256: str) -> bytes:
+    """The bytes of a weights file, once their sha256 is the pinned one; nothing is parsed before."""
+    try:
+        data = read_file(path)
+    except UnreadableError as error:
+        raise WeightsError(f"the weights cannot be read: {error}", error.hint) from None
+    found = hashlib.sha256(data).hexdigest()
+    if found != sha256:
+        raise WeightsError(
+            f"{shown(path)} is not the file that was published: sha256 {found[:16]}..., not {sha256[:16]}...",
+            "install photoguard again, or fetch the file anew",
+        )
+    return data
+
+
+def parsed(data: bytes, name: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """The tensors and the configuration of a safetensors file that `save` wrote."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
+    try:
+        tensors = load(data)
+        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+        metadata = header["__metadata__"]
+        config = json.loads(metadata["config"])
+    except (SafetensorError, ValueError, KeyError, TypeError) as error:
+        raise WeightsError(f"{name} holds no weights of ours: {error}") from None
+    if metadata.get("format") != FORMAT:
+        raise WeightsError(f"{name} holds weights of another kind")
+    return tensors, config
+
+
+def save(path: Path, tensors: Mapping[str, Tensor], config: Mapping[str, Any], half: bool = False) -> str:
+    """Write a weights file, whole or not at all; returns its sha256."""
+    import torch
+    from safetensors.torch import save as serialise
+
+    kept = {
+        name: value.detach().cpu().to(torch.float16 if half else torch.float32).contiguous()
+        for name, value in tensors.items()
+    }
+    metadata = {"format": FORMAT, "config": json.dumps(dict(config), sort_keys=True)}
+    data = serialise(kept, metadata)
+    with staged(path.parent, force=True) as stage:
+        stage.add(path.name, data)
+        stage.publish()
+    return hashlib.sha256(data).hexdigest()
+
+
+def ddm_network(tensors: Mapping[str, Tensor], config: Mapping[str, Any], name: str) -> DDM:
+    """A DDM network ready for use, from what `parsed` returned."""
+    import torch
+
+    from photoguard.nets.ddm import DDM
+
+    try:
+        network = DDM(ddm_config(config))
+        network.load_state_dict({key: value.float() for key, value in tensors.items()})
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise WeightsError(f"{name} does not fit its own configuration: {error}") from None
+    network.eval().requires_grad_(False)
+    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+
+def ddm_config(config: Mapping[str, Any]) -> DDMConfig:
+    """The configuration as it stands in a file -> as the network wants it."""
+    from photoguard.nets.ddm import DDMConfig
+
+    return DDMConfig(**{k: tuple(v) if isinstance(v, list) else v for k, v in config.items()})
+
+
+def load_ddm(name: str = "ddm") -> DDM:
+    """The shipped DDM network of that name."""
+    if name not in SHIPPED:
+        raise WeightsError(f"there are no weights named {name}", f"known: {', '.join(sorted(SHIPPED))}")
+    entry = SHIPPED[name]
+    tensors, config = parsed(checked(located(entry, name), entry.sha256), name)
+    if config != dict(entry.config):
+        raise WeightsError(f"the weights {name} are of another configuration", "install photoguard again")
+    return ddm_network(tensors, config, name)
+
+
+def load_trained_ddm(path: Path, sha256: str) -> DDM:
+    """A DDM network that the user trained; `sha256` is what training printed when it wrote the file."""
+    return ddm_network(*parsed(checked(path, sha256), shown(path)), shown(path))
+
+
+def save_ddm(path: Path, network: DDM, half: bool = False) -> str:
+    """Write a DDM network's weights; returns the sha256 to load them with."""
+    config = json.loads(json.dumps(dataclasses.asdict(network.config)))
+    return save(path, network.state_dict(), config, half)
