@@ -55,23 +55,23 @@ class Protection:
         return tuple(n for n in range(1, len(self.found) + 1) if n not in self.covered)
 
 
-def protect(data: bytes, name: str, options: Options) -> Protection:
+def protect(data: bytes, source: Path, options: Options) -> Protection:
     """Find the faces of a photo, cover them, and seal what the covers replaced."""
-    photo = images.decode(data, files.shown(name), options.max_pixels)
+    photo = images.decode(data, files.shown(source), options.max_pixels)
     found = find(photo, options)
     covered = select(found, options)
     boxes = [_region(found[n - 1].box.grown(options.margin), photo) for n in covered]
     boxes += [_region(box, photo) for box in options.regions]
     boxes = [box for number, box in enumerate(boxes) if owned(boxes, number).any()]  # others cover the rest
     if not boxes:
-        raise no_face(name)
+        raise no_face(source)
     parts = _cover(photo, boxes, options)
     picture = _picture(photo, boxes, parts)
     public, keys = envelope.seal(
         photo.width,
         photo.height,
         [envelope.PublicFace(box, options.method) for box in boxes],
-        sealed.pack_metadata(photo, name, options.settings.exact),
+        sealed.pack_metadata(photo, source.name, options.settings.exact),
         [
             sealed.pack_face(part.public, _cut_alpha(photo, box))
             for part, box in zip(parts, boxes, strict=True)
@@ -86,10 +86,10 @@ def protect(data: bytes, name: str, options: Options) -> Protection:
     return Protection(picture, public, private, tuple(found), covered, options.portable, photo.notices)
 
 
-def no_face(name: str) -> NoFaceError:
+def no_face(source: Path) -> NoFaceError:
     """What to say when there is nothing to cover."""
     return NoFaceError(
-        f"no face was found in {files.shown(name)}",
+        f"no face was found in {files.shown(source)}",
         "look again with --thorough or a smaller --min-face, or cover something with --region x,y,w,h",
     )
 
@@ -188,7 +188,7 @@ def protect_file(
             raise UsageError(f"{files.shown(target)} is the photo itself", "choose another name with -o")
         if not force:
             files.refuse_existing(target)
-    protection = protect(files.read_file(source), source.name, options)
+    protection = protect(files.read_file(source), source, options)
     with files.staged(public.parent, force) as stage:
         carrier = None if options.portable else protection.public.to_bytes()
         picture = stage.add(public.name, images.encode_public(protection.picture, carrier))

@@ -12,8 +12,8 @@ import typer
 from photoguard import batch, files
 from photoguard.cli import options
 from photoguard.cli.keys import chosen_recipients, proof_identities
-from photoguard.cli.voice import Voice, complain, guarded
-from photoguard.errors import BatchError, UsageError
+from photoguard.cli.voice import Voice, guarded
+from photoguard.errors import BatchError, PhotoguardError, UsageError
 from photoguard.geometry import Box
 
 PIXEL_CAP = 200_000_000
@@ -140,7 +140,7 @@ def report_batch(
     voice: Voice, tasks: Sequence[batch.Task], work: Any, describe: Any, batch_mode: bool, done: str
 ) -> None:
     """Work through the tasks, telling each outcome as it happens, and sum up honestly."""
-    failed = 0
+    failures: list[PhotoguardError] = []
     for outcome in voice.progress(batch.run(tasks, work), len(tasks), "photo"):
         if outcome.error is None:
             voice.result(*describe(outcome.task, outcome.result))
@@ -149,7 +149,7 @@ def report_batch(
             continue
         if not batch_mode:
             raise outcome.error
-        failed += 1
+        failures.append(outcome.error)
         if voice.json:
             record = {
                 "source": str(outcome.task.source),
@@ -159,15 +159,15 @@ def report_batch(
             }
             voice.result("", record)
         else:
-            complain(outcome.error)
+            voice.error(str(outcome.error))
+    failed = len(failures)
     if batch_mode:
         voice.note(
             f"{len(tasks) - failed} of {len(tasks)} photos {done}" + (f", {failed} failed" if failed else "")
         )
     if failed:
-        raise BatchError(
-            f"{failed} of {len(tasks)} photos failed", "the messages above say why, photo by photo"
-        )
+        hints = dict.fromkeys(error.hint for error in failures if error.hint)
+        raise BatchError(f"{failed} of {len(tasks)} photos failed", "\nhint: ".join(hints))
 
 
 def detection_settings(min_face: int | None, threshold: float | None, thorough: bool) -> Any:
@@ -261,7 +261,7 @@ def detect(
     data = images.decode(files.read_file(photo), files.shown(photo), max_pixels)
     found = protect.find(data, choice)
     if not found:
-        raise protect.no_face(photo.name)
+        raise protect.no_face(photo)
     if preview is not None:
         _write_preview(preview, photo, data, found, force)
     for number, face in enumerate(found, start=1):

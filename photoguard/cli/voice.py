@@ -56,6 +56,10 @@ class Voice:
         """Something that is said even when quiet."""
         _say(f"warning: {text}", sys.stderr)
 
+    def error(self, text: str) -> None:
+        """One failure among many; the others go on."""
+        _say(f"error: {text}", sys.stderr)
+
     def progress(self, items: Iterable[T], total: int, unit: str) -> Iterable[T]:
         """The items, with a bar when a person is watching and there is something to wait for."""
         if self.quiet or total < 2 or not sys.stderr.isatty():
