@@ -77,10 +77,11 @@ def decode(data: bytes, name: str, max_pixels: int = PIXEL_CAP) -> Photo:
             # Pillow turns some formats upright while it loads; what it says before that is the file's word.
             metadata, icc = _metadata(image), bytes(image.info.get("icc_profile") or b"")
             orientation = image.getexif().get(0x0112, 1)
-            upright = _upright(image)
+            image.load()
+            ImageOps.exif_transpose(image, in_place=True)
             if deep is not None:
                 return _from_deep(deep, orientation, icc, metadata)
-            return _from_pillow(upright, icc, metadata)
+            return _from_pillow(image, icc, metadata)
     except UnidentifiedImageError:
         raise UnreadableError(
             f"{name} is not a photo that can be read", "JPEG, PNG, WebP, TIFF, BMP, GIF, HEIC and AVIF are"
@@ -120,11 +121,6 @@ def _refuse(image: Image.Image, name: str, max_pixels: int) -> None:
         )
 
 
-def _upright(image: Image.Image) -> Image.Image:
-    image.load()
-    return ImageOps.exif_transpose(image)
-
-
 def _from_pillow(image: Image.Image, icc: bytes, metadata: Metadata) -> Photo:
     notices: list[str] = []
     mode = image.mode
@@ -144,7 +140,8 @@ def _from_pillow(image: Image.Image, icc: bytes, metadata: Metadata) -> Photo:
         return Photo(
             np.ascontiguousarray(wide[..., :3]), wide[..., 3].copy(), grey, icc, metadata, tuple(notices)
         )
-    return Photo(np.array(image.convert("RGB")), None, grey, icc, metadata, tuple(notices))
+    plain = image if image.mode == "RGB" else image.convert("RGB")
+    return Photo(np.array(plain), None, grey, icc, metadata, tuple(notices))
 
 
 def _from_cmyk(image: Image.Image, icc: bytes) -> Image.Image:
