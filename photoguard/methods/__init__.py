@@ -16,7 +16,7 @@ from photoguard.errors import DamagedError, UsageError
 Pixels = NDArray[Any]  # (H, W, 3) RGB, uint8 or uint16
 
 # name -> the module here that implements it
-METHODS = {"solid": "covers", "blur": "covers", "pixelate": "covers"}
+METHODS = {"ddm": "ddm", "solid": "covers", "blur": "covers", "pixelate": "covers"}
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,7 @@ class Settings:
 
     strength: float = 1.0  # 1 is the safe default; larger hides more
     exact: bool = False  # restore every pixel
+    quality: float | None = None  # restore with at least so many decibels (ddm)
 
 
 @dataclass(frozen=True)
