@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from photoguard import __version__
-from photoguard.cli import keys, protecting, restoring
+from photoguard.cli import keys, protecting, recognizing, restoring, training
 
 app = typer.Typer(
     name="photoguard",
@@ -22,6 +22,8 @@ for command in (
     restoring.inspect, restoring.verify, restoring.grant, keys.recipients,
 ):  # fmt: skip
     app.command()(command)
+app.add_typer(recognizing.app)
+app.add_typer(training.app)
 
 
 def _version(wanted: bool) -> None:

@@ -1,0 +1,132 @@
+"""`train ddm` and `train ddm-toy`."""
+
+from __future__ import annotations
+
+import dataclasses
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from photoguard import files
+from photoguard.cli import options
+from photoguard.cli.voice import Voice, guarded
+from photoguard.errors import UsageError
+
+if TYPE_CHECKING:
+    from photoguard.nets.ddm import DDMConfig
+
+app = typer.Typer(
+    name="train", no_args_is_help=True, rich_markup_mode=None, help="Train the networks, on a CPU or on GPUs."
+)
+
+Data = Annotated[
+    list[Path],
+    typer.Option("--data", help="Folder or zip of face pictures; repeat it for several.", show_default=False),
+]
+Out = Annotated[
+    Path,
+    typer.Option("--out", help="Folder for weights, checkpoint, log and sample sheets; a run goes on there."),
+]
+Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")]
+
+
+class Objective(StrEnum):
+    """What DDM can be trained for."""
+
+    bound = "bound"
+    paper = "paper"
+    msed = "msed"
+    plain = "plain"
+
+
+@app.command()
+@guarded
+def ddm(
+    data: Data,
+    out: Out = Path("runs/ddm"),
+    hold_out: Annotated[
+        list[int] | None,
+        typer.Option(
+            "--hold-out",
+            help="Keep so many people or pictures of each --data, in the same order, for validation.",
+        ),
+    ] = None,
+    steps: Annotated[int, typer.Option("--steps", min=1, help="Steps of the whole run.")] = 6000,
+    seed: Annotated[int, typer.Option("--seed", help="Where all of the run's randomness comes from.")] = 1,
+    objective: Annotated[
+        Objective,
+        typer.Option(
+            "--objective",
+            help="bound (every wrong private map gives the same cover), paper (as published), msed (Eq. 13) "
+            "or plain (no cover at all, Table 4).",
+        ),
+    ] = Objective.bound,
+    private_share: Annotated[
+        int, typer.Option("--private-share", min=2, max=2048, help="One in so many features is private.")
+    ] = 64,
+    widths: Annotated[
+        str, typer.Option("--widths", help="Channels at strides 2, 4 and 8; the shipped network's otherwise.")
+    ] = "",
+    perceptual: Annotated[
+        str, typer.Option("--perceptual", help="Network of Eq. 8: none, squeezenet:FILE or vgg16.")
+    ] = "none",
+    device: Device = "auto",
+    workers: Annotated[int, typer.Option("--workers", min=0, help="Processes that prepare pictures.")] = 0,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+    debug: options.Debug = False,
+) -> None:
+    """Train DDM's networks; Ctrl-C saves, and the same command goes on from there."""
+    voice = Voice(json, quiet, verbose)
+    held = [*(hold_out or []), *[0] * len(data)][: len(data)]
+    from photoguard.nets.ddm import DDMConfig
+    from photoguard.train import ddm as page
+    from photoguard.train.data import Source
+
+    network = DDMConfig() if private_share == DDMConfig().one_in else _shared(private_share)
+    if widths:
+        network = dataclasses.replace(network, widths=_widths(widths))
+    config = page.Config(
+        network=network, objective=objective.value, steps=steps, seed=seed, perceptual=perceptual
+    )
+    sources = tuple(Source(path, count) for path, count in zip(data, held, strict=True))
+    path = page.train(config, sources, out, device, workers)
+    voice.result(f"weights    {files.shown(path)}", {"weights": str(path)})
+
+
+def _shared(one_in: int) -> DDMConfig:
+    from photoguard.nets.ddm import DDMConfig
+
+    try:
+        return DDMConfig(one_in=one_in)
+    except ValueError as error:
+        raise UsageError(str(error), "choose a power of two from 2 to 2048") from None
+
+
+def _widths(text: str) -> tuple[int, int, int]:
+    try:
+        first, second, third = (int(part) for part in text.split(","))
+    except ValueError:
+        raise UsageError(f"--widths {text!r} is not three numbers", "like this: --widths 16,48,96") from None
+    return first, second, third
+
+
+@app.command("ddm-toy")
+@guarded
+def ddm_toy(
+    out: Out = Path("runs/toy"),
+    steps: Annotated[int, typer.Option("--steps", min=1, help="Steps of the whole run.")] = 2000,
+    seed: Annotated[int, typer.Option("--seed", help="Where all of the run's randomness comes from.")] = 1,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+    debug: options.Debug = False,
+) -> None:
+    """Draw the DDM paper's toy experiment (Fig. 3): ten groups of points, seconds on a CPU."""
+    from photoguard.train import ddm_toy as page
+
+    path = page.train(page.ToyConfig(steps=steps, seed=seed), out)
+    Voice(json, quiet, verbose).result(f"figure     {files.shown(path)}", {"figure": str(path)})
