@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import os
+import re
 import sys
 import traceback
 from collections.abc import Callable, Iterable
@@ -17,10 +18,12 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 BUG, INTERRUPTED = 70, 130
+SECRET = re.compile("(AGE-SECRET-KEY-)[0-9A-Z-]+", re.IGNORECASE)
 
 
 def _say(text: str, stream: TextIO) -> None:
-    """A line that does not tear a progress bar."""
+    """A line that does not tear a progress bar, nor shows a secret that was typed in the wrong place."""
+    text = SECRET.sub(r"\1...", text)
     if "tqdm" in sys.modules:
         from tqdm import tqdm
 
@@ -59,6 +62,21 @@ class Voice:
     def error(self, text: str) -> None:
         """One failure among many; the others go on."""
         _say(f"error: {text}", sys.stderr)
+
+    def counter(self, unit: str) -> Callable[[int, int], None]:
+        """A bar for work that reports (done, total); a new total starts a new bar."""
+        bars: list[Any] = []
+
+        def advance(done: int, total: int) -> None:
+            if self.quiet or not sys.stderr.isatty():
+                return
+            if not bars or bars[-1].total != total:
+                from tqdm import tqdm
+
+                bars.append(tqdm(total=total, unit=unit, file=sys.stderr))
+            bars[-1].update(done - bars[-1].n)
+
+        return advance
 
     def progress(self, items: Iterable[T], total: int, unit: str) -> Iterable[T]:
         """The items, with a bar when a person is watching and there is something to wait for."""
