@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import secrets
 import stat
 import time
@@ -26,6 +27,7 @@ PHOTO_SUFFIXES |= {".heic", ".heif", ".hif", ".avif"}
 PUBLIC_SUFFIX, PRIVATE_SUFFIX = ".pub.png", ".priv"
 STAGING = ".photoguard-"
 COMMITTED = ".done"
+STAGE = re.compile(re.escape(STAGING) + r"[0-9a-f]{16}(\.force)?(\.done)?")
 NEWBORN_SECONDS = 60  # an empty staging folder this young may belong to a run that is about to lock it
 
 
@@ -130,7 +132,7 @@ def _sync(folder: Path) -> None:
 
 
 def _lock(folder: Path) -> int:
-    handle = os.open(folder, os.O_RDONLY)
+    handle = os.open(folder, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0))
     if fcntl is not None:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -223,7 +225,7 @@ def staged(folder: Path, force: bool = False) -> Iterator[Stage]:
     """A stage for outputs in `folder`; whatever was not published is gone afterwards."""
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        clean_up(folder)
+        _clean_up(folder)
         path = folder / f"{STAGING}{secrets.token_hex(8)}"
         path.mkdir(mode=0o700)
         handle = _lock(path)
@@ -243,14 +245,23 @@ def _discard(path: Path) -> None:
     path.rmdir()
 
 
-def clean_up(folder: Path) -> None:
-    """Finish what a killed run had decided and remove what it had not."""
+def finish_killed_runs(folder: Path) -> None:
+    """Finish what killed runs had decided in a folder and remove what they had not."""
+    with writing(folder):
+        _clean_up(folder)
+
+
+def _clean_up(folder: Path) -> None:
     for path in folder.glob(f"{STAGING}*"):
+        if not STAGE.fullmatch(path.name):
+            continue
         try:
             handle = _lock(path)
         except OSError:
-            continue  # its run is still at work, or it is no folder of ours
+            continue  # its run is still at work, or it is no folder
         try:
+            if not _may_be_ours(handle, folder):
+                continue
             if path.name.endswith(COMMITTED):
                 _finish(path)
             elif any(path.iterdir()) or time.time() - path.stat().st_mtime > NEWBORN_SECONDS:
@@ -259,6 +270,12 @@ def clean_up(folder: Path) -> None:
             continue  # another run was quicker, or both files must stay for a person to look at
         finally:
             os.close(handle)
+
+
+def _may_be_ours(handle: int, folder: Path) -> bool:
+    """In a folder that many may write to, a stage of somebody else's would make us move files for them."""
+    owner = os.fstat(handle).st_uid
+    return os.name != "posix" or owner in (os.geteuid(), folder.stat().st_uid)
 
 
 def write_secret(path: Path, text: str) -> None:

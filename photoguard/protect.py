@@ -183,6 +183,7 @@ def protect_file(
     """Protect one file: both outputs are written, checked as they lie on disk, then put in place together."""
     if public.parent != private.parent:
         raise UsageError("the public and the private file must be in one folder", "move one afterwards")
+    files.finish_killed_runs(public.parent)  # first: what they left decides which outputs exist
     for target in (public, private):
         if target.exists() and target.samefile(source):
             raise UsageError(f"{files.shown(target)} is the photo itself", "choose another name with -o")

@@ -56,6 +56,7 @@ def decrypt(
     def work(task: batch.Task) -> Any:
         from photoguard import images
 
+        files.finish_killed_runs(task.public.parent)
         if task.public.exists() and task.public.samefile(task.source):
             raise UsageError(
                 f"{files.shown(task.public)} is the picture itself", "choose another name with -o"
