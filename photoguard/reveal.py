@@ -52,8 +52,9 @@ def reveal(
     max_pixels: int = images.PIXEL_CAP,
 ) -> Restored:
     """Put back every face that the private files grant."""
+    chunk = png.public_chunk(picture)  # before the pixels: a PNG cut short is damaged, not unreadable
     photo = images.decode(picture, "the picture", max_pixels)
-    public = _public(picture, private)
+    public = _public(chunk, private)
     altered = _altered(photo, public, private)
     if altered and not changed:
         raise DamagedError("the picture was changed after it was protected", CHANGED_HINT)
@@ -74,9 +75,9 @@ def reveal(
     return Restored(restored, tuple(sorted(grants)), closed, name, exact, altered)
 
 
-def _public(picture: bytes, private: Sequence[envelope.PrivateFile]) -> envelope.PublicFile:
-    chunk = png.public_chunk(picture)
-    carried = chunk or next((file.portable for file in private if file.portable is not None), None)
+def _public(chunk: bytes | None, private: Sequence[envelope.PrivateFile]) -> envelope.PublicFile:
+    portable = (file.portable for file in private if file.portable is not None)
+    carried = next(portable, None) if chunk is None else chunk
     if carried is None:
         raise DamagedError(
             "the picture has lost its photoguard data",
