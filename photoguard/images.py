@@ -71,7 +71,7 @@ class Photo:
 def decode(data: bytes, name: str, max_pixels: int = PIXEL_CAP) -> Photo:
     """The photo in a file's bytes; `name` is only for messages."""
     try:
-        with _no_pillow_cap(), Image.open(io.BytesIO(data), formats=FORMATS) as image:
+        with no_pillow_cap(), Image.open(io.BytesIO(data), formats=FORMATS) as image:
             _refuse(image, name, max_pixels)
             deep = _decode_deep(data, image)
             # Pillow turns some formats upright while it loads; what it says before that is the file's word.
@@ -98,7 +98,7 @@ _CAP = threading.Lock()
 
 
 @contextlib.contextmanager
-def _no_pillow_cap() -> Iterator[None]:
+def no_pillow_cap() -> Iterator[None]:
     """Pillow's own limit is lower than ours and speaks through warnings; ours is checked instead."""
     with _CAP:
         before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None

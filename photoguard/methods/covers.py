@@ -15,6 +15,7 @@ import numpy as np
 from PIL import Image
 
 from photoguard.errors import DamagedError
+from photoguard.images import no_pillow_cap
 from photoguard.methods import Covered, Pixels, Settings, checked, digest
 
 BLOCKS = 5  # mosaic blocks along the longer side at strength 1
@@ -93,7 +94,7 @@ def decompress(data: bytes, shape: tuple[int, ...]) -> Pixels:
     """The patch that `compress` was given, or nearly; `shape` is known, so no picture can blow up."""
     kinds = {WEBP: "WEBP", PNG: "PNG"}
     try:
-        with Image.open(io.BytesIO(data[1:]), formats=[kinds[data[:1]]]) as image:
+        with no_pillow_cap(), Image.open(io.BytesIO(data[1:]), formats=[kinds[data[:1]]]) as image:
             if (image.height, image.width, 3) != shape:
                 raise ValueError(f"{image.size}")
             if data[:1] == WEBP:
