@@ -104,7 +104,7 @@ def parse_identities(data: bytes, ask: Ask) -> list[Identity]:
                 "the SSH private key cannot be used", "only unencrypted ed25519 and RSA keys work"
             ) from None
     try:
-        lines = [line.strip() for line in data.decode("ascii").splitlines()]
+        lines = [line.strip() for line in data.decode().splitlines()]
     except UnicodeDecodeError:
         raise UnreadableError("this is not an identity file", "`photoguard keygen` makes one") from None
     found = [Identity(_x25519(line)) for line in lines if line.startswith("AGE-SECRET-KEY-1")]
@@ -116,8 +116,17 @@ def parse_identities(data: bytes, ask: Ask) -> list[Identity]:
 def _open_with_passphrase(data: bytes, passphrase: str) -> bytes:
     try:
         return bytes(pyrage.passphrase.decrypt(dearmored(data), passphrase))
-    except (pyrage.DecryptError, ValueError):
-        raise WrongKeyError("the passphrase does not open this file", "check for typing errors") from None
+    except pyrage.DecryptError as error:
+        if "Decryption failed" in str(error):
+            raise WrongKeyError("the passphrase does not open this file", "check for typing errors") from None
+        if "No matching keys" in str(error):
+            raise UnreadableError(
+                "this age file is not locked with a passphrase",
+                "is it the private file and not the identity?",
+            ) from None
+        raise DamagedError(
+            "the file locked with a passphrase is damaged", "get it again from where it came from"
+        ) from None
 
 
 def seal(plaintext: bytes, recipients: Recipients) -> bytes:
