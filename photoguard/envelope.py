@@ -19,7 +19,7 @@ from photoguard.geometry import Box
 MAGIC = b"PGRD"
 VERSION = 1
 HEADER_LIMIT = 1 << 18
-BLOB_LIMIT = 1 << 31
+BLOB_LIMIT = (1 << 31) - 1
 FACE_LIMIT = 4096
 SIDE_LIMIT = 1 << 20
 METHOD_NAME = re.compile(r"[a-z0-9]{1,16}")

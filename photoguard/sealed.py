@@ -55,7 +55,8 @@ def unpack_metadata(data: bytes) -> SealedMetadata:
     if not all(isinstance(value, str) for value in header.values()):
         raise DamagedError("the sealed metadata has a field of the wrong type")
     try:
-        text, exact = json.loads(blobs[2]), bytes.fromhex(header["exact"])
+        text, exact = json.loads(blobs[2].decode()), bytes.fromhex(header["exact"])
+        json.dumps(text, ensure_ascii=False).encode()  # half a surrogate pair cannot be written to a PNG
     except (ValueError, RecursionError):
         raise DamagedError("the sealed metadata cannot be read") from None
     if not isinstance(text, dict) or not all(isinstance(v, str) for v in text.values()):
