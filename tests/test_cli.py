@@ -350,3 +350,25 @@ def test_the_pixel_cap_is_an_option(photoguard: Shell, tmp_path: Path) -> None:
     region = ("--faces", "none", "--region", "1,1,30,30")
     assert "--max-pixels" in photoguard("encrypt", photo, *region, "--max-pixels", "4000", code=3).stderr
     photoguard("encrypt", photo, *region, "--max-pixels", "5000")
+
+
+def test_ctrl_c_ends_a_folder_run_cleanly(photoguard: Shell, tmp_path: Path) -> None:
+    album = tmp_path / "album"
+    for number in range(30):
+        small(album, f"{number:02}.png", number)
+    interrupt = (
+        "import os, signal\n"
+        "from photoguard import batch, files\n"
+        "whole = files.Stage.publish\n"
+        "def publish(stage):\n"
+        "    whole(stage)\n"
+        "    os.kill(os.getpid(), signal.SIGINT)\n"
+        "files.Stage.publish = publish"
+    )
+    photoguard("keygen")
+    region = ("--faces", "none", "--region", "1,1,30,30")
+    done = photoguard("encrypt", album, *region, code=130, before=interrupt)
+    assert "interrupted" in done.stderr
+    left = sorted(p.name for p in album.iterdir() if p.suffix == ".priv" or p.name.endswith(".pub.png"))
+    assert left == ["00.priv", "00.pub.png"]
+    assert not [p for p in album.iterdir() if p.name.startswith(".")]
