@@ -1,0 +1,108 @@
+"""The test vectors of docs/format.md: every file is read as it says and ends as it says."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from base64 import b64decode
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from photoguard import envelope, identities, reveal, sealed
+from photoguard.envelope import PrivateFile, PublicFile
+from photoguard.errors import DamagedError, PhotoguardError, WrongKeyError
+
+FOLDER = Path(__file__).parent / "vectors"
+ERRORS: dict[str, type[PhotoguardError]] = {"damaged": DamagedError, "wrong-key": WrongKeyError}
+
+
+@dataclass(frozen=True)
+class Vector:
+    fields: dict[str, list[str]]
+    body: bytes
+
+    def __getitem__(self, name: str) -> str:
+        return self.fields[name][0]
+
+
+def read(path: Path) -> Vector:
+    head, _, body = path.read_text().partition("\n\n")
+    fields: dict[str, list[str]] = {}
+    for line in head.splitlines():
+        name, _, value = line.partition(":")
+        fields.setdefault(name, []).append(value.strip())
+    return Vector(fields, b64decode(body))
+
+
+def as_public(vector: Vector) -> None:
+    assert PublicFile.from_bytes(vector.body).to_bytes() == vector.body
+
+
+def as_private(vector: Vector) -> None:
+    assert PrivateFile.from_bytes(vector.body).to_bytes() == vector.body
+
+
+def as_carrier(vector: Vector) -> None:
+    public = PublicFile.from_bytes(vector.body)
+    content = envelope.open_carrier(public, int(vector["number"]), bytes.fromhex(vector["key"]))
+    assert content.hex() == vector["content"]
+
+
+def as_picture(vector: Vector) -> None:
+    private = [PrivateFile.from_bytes(b64decode(text)) for text in vector.fields["private"]]
+    restored = reveal.reveal(vector.body, private)
+    assert [",".join(map(str, faces)) for faces in (restored.opened, restored.closed)] == [
+        vector["opened"], vector["closed"],
+    ]  # fmt: skip
+    assert (restored.name or "") == vector["name"]
+    assert restored.exact is (vector["exact"] == "yes")
+    assert sealed.fingerprint(restored.photo).hex() == vector["restored"]
+
+
+def as_age(vector: Vector) -> None:
+    keys = (
+        identities.parse_identities(vector["identity"].encode(), str) if "identity" in vector.fields else []
+    )
+    PrivateFile.from_bytes(identities.unseal(vector.body, keys, lambda _: vector["passphrase"]))
+
+
+READERS = {
+    "public": as_public, "private": as_private, "carrier": as_carrier, "picture": as_picture, "age": as_age,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.txt")), ids=lambda path: path.stem)
+def test_vector(path: Path) -> None:
+    vector = read(path)
+    read_it = READERS[vector["reads"]]
+    if vector["expect"] == "ok":
+        read_it(vector)
+        return
+    with pytest.raises(PhotoguardError) as caught:
+        read_it(vector)
+    assert type(caught.value) is ERRORS[vector["expect"]], vector["comment"]
+    assert vector["says"] in str(caught.value), vector["comment"]
+
+
+def test_the_generator_writes_what_is_committed() -> None:
+    committed = {path.name: path.read_text() for path in FOLDER.glob("*.txt")}
+    assert generator().vectors() == committed
+
+
+def test_every_group_has_files_that_are_right_and_files_that_are_not() -> None:
+    found = {(read(path)["reads"], read(path)["expect"] == "ok") for path in FOLDER.glob("*.txt")}
+    assert found == {(reads, right) for reads in READERS for right in (True, False)}
+
+
+def generator() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("make", FOLDER / "make.py")
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    # Dataclasses look their module up by name.
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "make", module)
+        spec.loader.exec_module(module)
+    return module

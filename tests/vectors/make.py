@@ -1,0 +1,604 @@
+"""Write the test vectors of docs/format.md: `python tests/vectors/make.py`.
+
+Everything comes from the fixed ids and keys below through the deterministic halves of photoguard's functions,
+so a second run writes the same bytes. Only age files are different each time they are made: those that still
+hold what they should are kept. No key here ever protected anything.
+"""
+
+# ruff: noqa: E501  (one fault a line reads best as a table)
+from __future__ import annotations
+
+import json
+import struct
+import textwrap
+import zlib
+from base64 import b64decode, b64encode
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
+
+from photoguard import envelope, identities, methods, png, sealed
+from photoguard.envelope import Grant, PrivateFile, PublicFace, PublicFile
+from photoguard.errors import PhotoguardError
+from photoguard.geometry import Box, owned
+from photoguard.identities import Recipients
+from photoguard.images import Metadata, Photo
+
+HERE = Path(__file__).parent
+PHOTO_ID, OTHER_ID = bytes(range(16)), bytes(range(16, 32))
+KEYS = [bytes([0xA0 + n]) * 32 for n in range(4)]  # metadata, face 1, face 2, nobody's
+BOXES = [Box(2, 2, 8, 8), Box(12, 4, 10, 8)]
+IDENTITY = "AGE-SECRET-KEY-1Z2FJSMMDLY6RT0URMRSMDCNSDF0QKWRF9ZD837RL8JZ0Q49G4F8QYR2VUE"
+STRANGER = "AGE-SECRET-KEY-1UDEPTJM4EUR9SRUATFND9E44N6NXAKPFUYX5YHRJK5FFARE7CQ3SGV40LD"
+PASSPHRASE = "four random words here"
+# 8 x 8 pixels of (200, 60, 30); made once, because encoders change from release to release.
+FLAT_WEBP = b64decode("UklGRh4AAABXRUJQVlA4TBEAAAAvB8ABAAdQniLXo/+BiOh/AAA=")
+
+
+@dataclass(frozen=True)
+class Vector:
+    """One file: what to read it as, what must come of it, and its bytes."""
+
+    expect: str  # ok, damaged or wrong-key
+    reads: str  # public, private, carrier, picture or age
+    comment: str
+    body: bytes
+    fields: dict[str, Any] = field(default_factory=dict)
+
+    def text(self) -> str:
+        """The file: a header of lines, an empty line, the bytes in base64."""
+        lines = [f"expect: {self.expect}", f"reads: {self.reads}"]
+        for name, value in self.fields.items():
+            lines += [f"{name}: {one}" for one in (value if isinstance(value, list) else [value])]
+        body = textwrap.fill(b64encode(self.body).decode(), 76)
+        return "\n".join([*lines, f"comment: {self.comment}", "", body, ""])
+
+
+def damaged(reads: str, says: str, comment: str, body: bytes, **fields: Any) -> Vector:
+    """A vector with a fault; `says` is a piece of our own message, so that the right check is the one that fails."""
+    return Vector("damaged", reads, comment, body, {**fields, "says": says})
+
+
+# Building stones that do not depend on the release of an encoder
+
+
+def stored(data: bytes) -> bytes:
+    """A zlib stream of one stored block."""
+    size = len(data)
+    return (
+        b"\x78\x01\x01"
+        + struct.pack("<HH", size, size ^ 0xFFFF)
+        + data
+        + struct.pack(">I", zlib.adler32(data))
+    )
+
+
+def png_of(pixels: np.ndarray[Any, Any], chunks: Sequence[tuple[bytes, bytes]] = ()) -> bytes:
+    """(H, W, C) pixels as an uncompressed PNG; C is 1, 3 or 4."""
+    height, width, channels = pixels.shape
+    kind, depth = {1: 0, 3: 2, 4: 6}[channels], 8 * pixels.itemsize
+    rows = pixels.astype(f">u{pixels.itemsize}").reshape(height, -1)
+    data = b"".join(b"\0" + row.tobytes() for row in rows)
+    head = struct.pack(">IIBBBBB", width, height, depth, kind, 0, 0, 0)
+    body = [(b"IHDR", head), *chunks, (b"IDAT", stored(data)), (b"IEND", b"")]
+    return png.START + b"".join(chunk(*one) for one in body)
+
+
+def chunk(kind: bytes, body: bytes) -> bytes:
+    """One PNG chunk."""
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+
+def raw(
+    header: Any, blobs: Sequence[bytes], magic: bytes = b"PGRD", version: int = 1, more: int = 0
+) -> bytes:
+    """An envelope without any check; a header that is not text is written as canonical JSON."""
+    text = header if isinstance(header, bytes) else envelope._canonical(header)
+    return b"".join([magic, struct.pack(">BI", version, len(text) + more), text, *blobs])
+
+
+# The photo that all of them are about
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A photo, what was made of it, and how to write that as a PNG."""
+
+    original: Photo
+    picture: Photo
+    public: PublicFile
+    private: PrivateFile
+
+    def png(self, body: bytes | None = None, chunks: Sequence[tuple[bytes, bytes]] | None = None) -> bytes:
+        """The public picture, with another carrier or other chunks when given."""
+        ours = [(png.CHUNK, self.public.to_bytes() if body is None else body)]
+        pixels = self.picture.pixels[..., :1] if self.picture.grey else self.picture.pixels
+        if self.picture.alpha is not None:
+            pixels = np.dstack([pixels, self.picture.alpha])
+        return png_of(pixels, ours if chunks is None else chunks)
+
+
+def gradient(dtype: type = np.uint8, grey: bool = False) -> np.ndarray[Any, Any]:
+    """24 x 16 pixels that differ from each other."""
+    y, x = np.mgrid[:16, :24]
+    pixels = np.stack([x * 9, y * 13, (x * 7 + y * 5) % 256], axis=-1)
+    if grey:
+        pixels = np.repeat(pixels[..., :1], 3, axis=-1)
+    return (pixels * (257 if dtype is np.uint16 else 1)).astype(dtype)
+
+
+def scene(
+    photo: Photo | None = None, boxes: Sequence[Box] = BOXES, *, contents: dict[int, bytes] | None = None,
+    checks: dict[int, bytes] | None = None, exact: bool = True, metadata: bytes | None = None,
+    method: str = "solid", webp: bool = False,
+) -> Scene:  # fmt: skip
+    """The photo with every box covered; `contents`, `checks` and `metadata` stand in for the right ones."""
+    photo = photo or Photo(
+        gradient(), metadata=Metadata("JPEG", b"MM\0*\0\0\0\x08\0\0", b"<x/>", {"Comment": "hi"})
+    )
+    if webp:
+        photo.pixels[boxes[0].window] = (200, 60, 30)
+    pixels, alpha = photo.pixels.copy(), None if photo.alpha is None else photo.alpha.copy()
+    sealed_faces, grants = [], []
+    for n, box in enumerate(boxes):
+        mine, patch = owned(list(boxes), n), photo.pixels[box.window].copy()
+        patch[~mine] = 0
+        hidden = b"" if photo.alpha is None else stored(photo.alpha[box.window].astype(">u2").tobytes())
+        public = b"W" + FLAT_WEBP if webp and n == 0 else b"P" + png_of(patch)
+        sealed_faces.append((contents or {}).get(n + 1) or envelope.pack({"kind": "face"}, [public, hidden]))
+        check = (checks or {}).get(n + 1) or methods.digest(patch)
+        grants.append(Grant(n + 1, KEYS[n + 1], check, b""))
+        pixels[box.window][mine] = np.iinfo(pixels.dtype).max // 2
+        if alpha is not None:
+            alpha[box.window] = np.iinfo(alpha.dtype).max
+    picture = replace(photo, pixels=pixels, alpha=alpha, metadata=Metadata())
+    empty = PublicFile(PHOTO_ID, photo.width, photo.height, tuple(PublicFace(b, method) for b in boxes), ())
+    facts = metadata or sealed.pack_metadata(photo, "photo.jpg", exact)
+    public_file = envelope._seal(empty, KEYS[: len(boxes) + 1], [facts, *sealed_faces])
+    private = PrivateFile(PHOTO_ID, sealed.fingerprint(picture), KEYS[0], tuple(grants))
+    return Scene(photo, picture, public_file, private)
+
+
+BASE = scene()
+HEADER = {**BASE.public.header(), "blobs": [len(c) for c in BASE.public.carriers]}
+CARRIERS = list(BASE.public.carriers)
+SECRET_HEADER = {"blobs": [32, 64, 64, 32], "faces": [1, 2], "id": PHOTO_ID.hex(), "kind": "private",
+                 "metadata": True, "portable": False}  # fmt: skip
+SECRETS = [BASE.private.picture, *(g.key + g.check for g in BASE.private.grants), KEYS[0]]
+
+
+# The public envelope
+
+
+def public_vectors() -> dict[str, Vector]:
+    """What a reader decides without any key."""
+    good = BASE.public.to_bytes()
+    text = envelope._canonical(HEADER)
+
+    def bad(says: str, comment: str, body: bytes) -> Vector:
+        return damaged("public", says, comment, body)
+
+    def other(says: str, comment: str, **changes: Any) -> Vector:
+        kept = {name: value for name, value in {**HEADER, **changes}.items() if value is not None}
+        return bad(says, comment, raw(kept, CARRIERS))
+
+    def face(says: str, comment: str, **changes: Any) -> Vector:
+        first = {name: v for name, v in {**HEADER["faces"][0], **changes}.items() if v is not None}
+        return other(says, comment, faces=[first, HEADER["faces"][1]])
+
+    def spelled(comment: str, old: bytes, new: bytes) -> Vector:
+        assert text.count(old) == 1
+        return bad("not canonical", comment, raw(text.replace(old, new), CARRIERS))
+
+    box, lengths, shape = "no proper box", "more bytes than there are", "two positive numbers"
+    return {
+        "ok": Vector("ok", "public", "Two faces and metadata.", good),
+        "bad-magic": bad("not photoguard data", "The magic is PGRE.", raw(HEADER, CARRIERS, magic=b"PGRE")),
+        "too-short": bad("not photoguard data", "Eight bytes: the header's length is cut.", good[:8]),
+        "version-0": bad("version 0", "The version is 0.", raw(HEADER, CARRIERS, version=0)),
+        "version-2": bad("version 2", "The version is 2.", raw(HEADER, CARRIERS, version=2)),
+        "header-beyond-data": bad(
+            "longer than the data", "The header's length is one more than there are bytes.", raw(text, [], more=1)),
+        "header-length-huge": bad(
+            "longer than the data", "The header's length is 2^32 - 1.", good[:5] + b"\xff" * 4 + good[9:]),
+        "header-length-short": bad(
+            "not canonical", "The header's length leaves out the last brace.", raw(text, CARRIERS, more=-1)),
+        "header-empty": bad("not canonical", "A header of no bytes.", raw(b"", CARRIERS)),
+        "trailing-byte": bad("1 bytes too many", "One byte after the last blob.", good + b"\0"),
+        "truncated-blob": bad(lengths, "The last byte is missing.", good[:-1]),
+        "json-space": spelled("A space after a colon.", b'"size":[', b'"size": ['),
+        "json-newline": bad("not canonical", "A newline after the header.", raw(text + b"\n", CARRIERS)),
+        "json-order": bad(
+            "not canonical", "The keys are in another order.",
+            raw(json.dumps(dict(reversed(HEADER.items())), separators=(",", ":")).encode(), CARRIERS)),
+        "json-duplicate": spelled("The key kind stands there twice.", b'"kind":', b'"kind":"public","kind":'),
+        "json-escape": spelled("The k of kind is written as an escape.", b'"kind"', b'"\\u006bind"'),
+        "json-not-ascii": spelled("A letter that is not ASCII.", b'"id":"0', '"id":"\u00e9'.encode()),
+        "json-array": bad("not canonical", "The header is an array.", raw(b"[" + text + b"]", CARRIERS)),
+        "json-exponent": spelled("A number with an exponent.", b'"size":[24,', b'"size":[2.4e1,'),
+        "json-minus-zero": spelled("A box starts at -0.", b"[2,2,8,8]", b"[-0,2,8,8]"),
+        "json-zeros": spelled("A number with a leading zero.", b'"size":[24,', b'"size":[024,'),
+        "kind-private": other("not a public envelope", "The kind is private.", kind="private"),
+        "kind-missing": other("not a public envelope", "There is no kind.", kind=None),
+        "field-unknown": other("unknown fields", "A field that version 1 does not have.", note="x"),
+        "field-missing": other("missing or unknown", "There is no id.", id=None),
+        "id-short": other("16 bytes", "The id has 15 bytes.", id=PHOTO_ID[:-1].hex()),
+        "id-uppercase": other("16 bytes", "The id has upper case digits.", id=PHOTO_ID.hex().upper()),
+        "id-number": other("16 bytes", "The id is a number.", id=7),
+        "size-float": other(shape, "The width is 24.0.", size=[24.0, 16]),
+        "size-zero": other(shape, "The height is 0.", size=[24, 0]),
+        "size-huge": other(shape, "The width is 2^20 + 1.", size=[(1 << 20) + 1, 16]),
+        "size-three": other(shape, "The size has three numbers.", size=[24, 16, 3]),
+        "size-object": other(shape, "The size is an object.", size={"width": 24}),
+        "box-outside": face("outside the photo", "The box ends one column beyond the photo.", box=[17, 2, 8, 8]),
+        "box-empty": face(box, "The box has no rows.", box=[2, 2, 8, 0]),
+        "box-negative": face(box, "The box starts at column -1.", box=[-1, 2, 8, 8]),
+        "box-huge": face(box, "The box starts at column 10^40.", box=[10**40, 2, 8, 8]),
+        "box-bool": face(box, "The box starts at column true.", box=[True, 2, 8, 8]),
+        "box-text": face(box, 'The box starts at column "2".', box=["2", 2, 8, 8]),
+        "box-three": face(box, "The box has three numbers.", box=[2, 2, 8]),
+        "box-missing": face(box, "The first face has no box.", box=None),
+        "method-missing": face(box, "The first face has no method.", method=None),
+        "method-uppercase": face("proper name", "The method is Solid.", method="Solid"),
+        "method-empty": face("proper name", "The method has no letters.", method=""),
+        "method-long": face("proper name", "The method has 17 letters.", method="a" * 17),
+        "method-newline": face("proper name", "The method ends in a newline.", method="solid\n"),
+        "method-number": face("proper name", "The method is a number.", method=1),
+        "face-field-unknown": face(box, "A face with a name.", name="Ana"),
+        "faces-none": bad(
+            "faces and blobs", "No face.", raw({**HEADER, "faces": [], "blobs": [len(CARRIERS[0])]}, CARRIERS[:1])),
+        "faces-number": other("faces and blobs", "The faces are a number.", faces=2),
+        "blobs-missing": other("lists no blobs", "There is no list of blobs.", blobs=None),
+        "blobs-text": other("lists no blobs", "The list of blobs is a text.", blobs="32"),
+        "blob-negative": other(lengths, "A blob of -1 bytes.", blobs=[-1, *HEADER["blobs"][1:]]),
+        "blob-huge": other(lengths, "A blob of 2^31 bytes.", blobs=[1 << 31, *HEADER["blobs"][1:]]),
+        "blob-float": other(lengths, "A length is a float.", blobs=[float(HEADER["blobs"][0]), *HEADER["blobs"][1:]]),
+        "blob-bool": bad(
+            lengths, "A length is true.", raw({**HEADER, "blobs": [True, *HEADER["blobs"][1:]]}, [b"x", *CARRIERS[1:]])),
+        "blobs-fewer": bad(
+            "faces and blobs", "Two faces, but one carrier.",
+            raw({**HEADER, "blobs": HEADER["blobs"][:2]}, CARRIERS[:2])),
+        "blobs-more": bad(
+            "faces and blobs", "Two faces, but three carriers.",
+            raw({**HEADER, "blobs": [*HEADER["blobs"], 0]}, CARRIERS)),
+    }  # fmt: skip
+
+
+# The private envelope
+
+
+def private_vectors() -> dict[str, Vector]:
+    """The plaintext of a private file."""
+    good = BASE.private
+
+    def ok(comment: str, file: PrivateFile) -> Vector:
+        return Vector("ok", "private", comment, file.to_bytes())
+
+    def bad(says: str, comment: str, blobs: Sequence[bytes] = SECRETS, **changes: Any) -> Vector:
+        header = {**SECRET_HEADER, "blobs": [len(blob) for blob in blobs], **changes}
+        kept = {name: value for name, value in header.items() if value is not None}
+        return damaged("private", says, comment, raw(kept, blobs))
+
+    def cut(at: int, by: int) -> list[bytes]:
+        return [blob[: len(blob) - by] if n == at else blob for n, blob in enumerate(SECRETS)]
+
+    numbers, parts = "face numbers are damaged", "parts do not match"
+    return {
+        "ok": ok("Two faces and metadata.", good),
+        "ok-one-face": ok("Face 2 alone, without metadata.", good.granting([2], None)),
+        "ok-metadata-only": ok("No face, only the metadata.", good.granting([], True)),
+        "ok-portable": ok("The carrier travels here.", replace(good, portable=BASE.public.to_bytes())),
+        "ok-feature": ok(
+            "Face 1 has a private feature.", replace(good, grants=(replace(good.grants[0], feature=b"feature"),))),
+        "face-zero": bad(numbers, "Face 0.", faces=[0, 2]),
+        "face-unsorted": bad(numbers, "Face 2 before face 1.", faces=[2, 1]),
+        "face-duplicate": bad(numbers, "Face 1 twice.", faces=[1, 1]),
+        "face-huge": bad(numbers, "Face 4097.", faces=[1, 4097]),
+        "face-bool": bad(numbers, "Face true.", faces=[True, 2]),
+        "face-float": bad(numbers, "Face 2.0.", faces=[1, 2.0]),
+        "faces-text": bad(numbers, "The faces are a text.", faces="12"),
+        "flag-number": bad(numbers, "The flag for metadata is 1.", metadata=1),
+        "flag-missing": bad("missing or unknown", "There is no flag for portable.", portable=None),
+        "field-unknown": bad("missing or unknown", "A field that version 1 does not have.", note="x"),
+        "kind-public": bad("not a private envelope", "The kind is public.", kind="public"),
+        "id-short": bad("16 bytes", "The id has 15 bytes.", id=PHOTO_ID[:-1].hex()),
+        "part-missing": bad(parts, "Two faces are listed, one secret is there.", [*SECRETS[:2], SECRETS[3]]),
+        "part-extra": bad(parts, "A blob more than the header explains.", [*SECRETS, b""]),
+        "metadata-unlisted": bad(parts, "A metadata key that the header denies.", metadata=False),
+        "picture-hash-short": bad("wrong length", "The picture's hash has 31 bytes.", cut(0, 1)),
+        "secret-short": bad("too short", "Face 1's key and check have 63 bytes together.", cut(1, 1)),
+        "metadata-key-short": bad("wrong length", "The metadata's key has 31 bytes.", cut(3, 1)),
+        "metadata-key-long": bad("wrong length", "The metadata's key has 33 bytes.", [*SECRETS[:3], KEYS[0] + b"x"]),
+        "trailing-byte": damaged("private", "1 bytes too many", "A byte after the last blob.", good.to_bytes() + b"x"),
+    }  # fmt: skip
+
+
+# Carriers
+
+
+def resealed(number: int, padded: bytes) -> bytes:
+    """The public envelope with one carrier encrypted from these padded bytes."""
+    lengths = [len(c) for c in CARRIERS]
+    lengths[number] = len(padded) + 16
+    header = BASE.public.header()
+    blobs = [
+        ChaCha20Poly1305(key).encrypt(bytes(12), padded if n == number else envelope._pad(content), aad)
+        for n, (key, content) in enumerate(zip(KEYS, opened(), strict=False))
+        for aad in [envelope._associated(header, lengths, n)]
+    ]
+    return raw({**header, "blobs": lengths}, blobs)
+
+
+def opened() -> list[bytes]:
+    """What the base scene's carriers hold."""
+    return [envelope.open_carrier(BASE.public, n, KEYS[n]) for n in range(3)]
+
+
+def carrier_vectors() -> dict[str, Vector]:
+    """What the tag and the padding protect; `number` and `key` open one carrier."""
+
+    def ok(comment: str, number: int) -> Vector:
+        content = {"number": number, "key": KEYS[number].hex(), "content": opened()[number].hex()}
+        return Vector("ok", "carrier", comment, BASE.public.to_bytes(), content)
+
+    def bad(
+        comment: str, body: bytes, number: int = 1, key: bytes = KEYS[1], says: str = "was altered"
+    ) -> Vector:
+        return damaged("carrier", says, comment, body, number=number, key=key.hex())
+
+    def header(comment: str, **changes: Any) -> Vector:
+        return bad(comment, raw({**HEADER, **changes}, CARRIERS))
+
+    flipped = [CARRIERS[0], CARRIERS[1][:-1] + bytes([CARRIERS[1][-1] ^ 1]), CARRIERS[2]]
+    first = [CARRIERS[0], bytes([CARRIERS[1][0] ^ 0x80]) + CARRIERS[1][1:], CARRIERS[2]]
+    short = [CARRIERS[0], CARRIERS[1][:-1], CARRIERS[2]]
+    faces, frame = HEADER["faces"], envelope._pad(opened()[1])
+    length = len(opened()[1])
+    padding = "padding is damaged"
+    return {
+        "ok-metadata": ok("Number 0 is the metadata.", 0),
+        "ok-face": ok("Number 2 is the second face.", 2),
+        "tag": bad("The last bit of face 1's tag is flipped.", raw(HEADER, flipped)),
+        "ciphertext": bad("The first bit of face 1's ciphertext is flipped.", raw(HEADER, first)),
+        "wrong-key": bad("The key is another one.", BASE.public.to_bytes(), key=KEYS[3]),
+        "neighbor-key": bad("The key of face 2 for face 1.", BASE.public.to_bytes(), key=KEYS[2]),
+        "swapped": bad(
+            "The carriers of face 1 and the metadata changed places; the key is the metadata's.",
+            raw({**HEADER, "blobs": [len(CARRIERS[n]) for n in (1, 0, 2)]}, [CARRIERS[n] for n in (1, 0, 2)]),
+            key=KEYS[0]),
+        "other-photo": header("The photo id is another one.", id=OTHER_ID.hex()),
+        "box-moved": header(
+            "Face 1's box was moved by a column after sealing.", faces=[{**faces[0], "box": [3, 2, 8, 8]}, faces[1]]),
+        "other-method": header(
+            "Face 2's method was changed after sealing.", faces=[faces[0], {**faces[1], "method": "blur"}]),
+        "other-size": header("The photo's height was changed after sealing.", size=[24, 17]),
+        "cut": bad("Face 1's carrier lost its last byte.", raw({**HEADER, "blobs": list(map(len, short))}, short)),
+        "empty": bad(
+            "Face 1's carrier is empty.",
+            raw({**HEADER, "blobs": [len(CARRIERS[0]), 0, len(CARRIERS[2])]}, [CARRIERS[0], CARRIERS[2]])),
+        "number-beyond": bad("There is no face 3.", BASE.public.to_bytes(), number=3, says="no face 3"),
+        "padding-not-zero": bad(
+            "The last byte of the padding is 1.", resealed(1, frame[:-1] + b"\1"), says=padding),
+        "padding-long": bad("A step of padding too much.", resealed(1, frame + bytes(32)), says=padding),
+        "padding-missing": bad("No padding at all.", resealed(1, frame[: 4 + length]), says=padding),
+        "frame-long": bad(
+            "The framed length is beyond the end.", resealed(1, struct.pack(">I", 1 << 20) + frame[4:]), says=padding),
+        "frame-cut": bad("Three bytes: the framed length is cut.", resealed(1, frame[:3]), says="too short"),
+    }  # fmt: skip
+
+
+# Pictures
+
+
+def picture_vectors() -> dict[str, Vector]:
+    """The whole way from a public picture and private envelopes to the restored photo."""
+    base = BASE.png()
+
+    def ok(comment: str, made: Scene, private: Sequence[PrivateFile] = (), **fields: Any) -> Vector:
+        given = list(private) or [made.private]
+        expected = {"opened": "1,2", "closed": "", "name": "photo.jpg", "exact": "yes",
+                    "restored": sealed.fingerprint(made.original).hex(), **fields}  # fmt: skip
+        body = made.png(chunks=[] if given[0].portable else None)
+        return Vector("ok", "picture", comment, body, {"private": encoded(given), **expected})
+
+    def bad(says: str, comment: str, body: bytes, private: Sequence[PrivateFile] = (BASE.private,)) -> Vector:
+        return damaged("picture", says, comment, body, private=encoded(private))
+
+    def inside(says: str, comment: str, **changes: Any) -> Vector:
+        made = scene(**changes)
+        return bad(says, comment, made.png(), [made.private])
+
+    def face(blobs: Sequence[bytes], **header: Any) -> dict[int, bytes]:
+        return {1: envelope.pack({"kind": "face", **header}, blobs)}
+
+    def facts(text: bytes = b"{}", blobs: Sequence[bytes] = (b"", b""), **header: Any) -> bytes:
+        return envelope.pack(
+            {"exact": "", "format": "", "kind": "metadata", "name": "", **header}, [*blobs, text]
+        )
+
+    ours = (png.CHUNK, BASE.public.to_bytes())
+    alpha = Photo(gradient(), alpha=gradient()[..., 0])
+    overlap = [Box(2, 2, 12, 12), Box(8, 6, 10, 6)]
+    one = scene(boxes=overlap, exact=False)
+    shown = one.picture.pixels.copy()
+    shown[6:12, 8:18] = one.original.pixels[6:12, 8:18]
+    wide, deep = gradient()[2:10, 2:11], gradient(np.uint16)[2:10, 2:10]
+    patch = b"P" + png_of(BASE.original.pixels[BOXES[0].window])
+    wrong_key = replace(BASE.private, grants=(replace(BASE.private.grants[0], key=KEYS[3]),))
+    beyond = replace(BASE.private, grants=(Grant(3, KEYS[3], bytes(32), b""),))
+    altered = BASE.picture.pixels.copy()
+    altered[0, 0, 0] ^= 1
+    cut, hidden = stored(bytes(2 * 8 * 8 - 2)), stored(bytes(2 * 8 * 8))
+    fits, unknown = "does not fit", "missing or unknown fields"
+    return {
+        "ok": ok("Two faces and metadata.", BASE),
+        "ok-webp": ok("Face 1 is a lossless WebP.", scene(webp=True)),
+        "ok-grey": ok("A grey photo.", scene(Photo(gradient(grey=True), grey=True))),
+        "ok-16-bit": ok("16 bits a channel.", scene(Photo(gradient(np.uint16)))),
+        "ok-alpha": ok("A photo with alpha; the boxes are opaque in public.", scene(alpha)),
+        "ok-overlap": ok("The boxes overlap; the smaller one owns what they share.", scene(boxes=overlap)),
+        "ok-overlap-one": ok(
+            "Only face 2 of two that overlap; face 1 stays covered.", one, [one.private.granting([2], False)],
+            opened="2", closed="1", name="", exact="no", restored=sealed.fingerprint(Photo(shown)).hex()),
+        "ok-two-files": ok(
+            "Two private files add up.", BASE,
+            [BASE.private.granting([1], False), BASE.private.granting([2], True)]),
+        "ok-portable": ok("The carrier travels in the private file.", BASE,
+                          [replace(BASE.private, portable=BASE.public.to_bytes())]),
+        "two-chunks": bad("more than one", "Two pgRd chunks.", BASE.png(chunks=[ours, ours])),
+        "chunk-crc": bad("chunk is damaged", "The pgRd chunk's CRC is wrong.", base.replace(
+            chunk(*ours), chunk(*ours)[:-1] + bytes([chunk(*ours)[-1] ^ 1]))),
+        "after-end": bad("after the end", "A byte after IEND.", base + b"\0"),
+        "cut-short": bad("cut short", "The last byte is missing.", base[:-1]),
+        "no-end": bad("cut short", "There is no IEND.", base[:-12]),
+        "chunk-missing": bad("lost its photoguard data", "No pgRd chunk, and nothing portable.", BASE.png(chunks=[])),
+        "chunk-empty": bad("not photoguard data", "A pgRd chunk of no bytes.", BASE.png(b""),
+                           [replace(BASE.private, portable=BASE.public.to_bytes())]),
+        "chunk-truncated": bad("more bytes", "The envelope lost its last byte.", BASE.png(ours[1][:-1])),
+        "pixel-changed": bad("was changed", "The first pixel was changed.", png_of(altered, [ours])),
+        "cropped": bad("has 23 x 16 pixels", "A column was cut off.", png_of(BASE.picture.pixels[:, 1:], [ours])),
+        "other-photo": bad("another photo", "The private file is of another photo.", base,
+                           [replace(BASE.private, photo_id=OTHER_ID)]),
+        "face-beyond": bad("no face 3", "The private file grants face 3 of two.", base, [beyond]),
+        "face-key": bad("face 1 was altered", "The private file's key of face 1 is wrong.", base, [wrong_key]),
+        "metadata-key": bad("the metadata was altered", "The private file's key of the metadata is wrong.", base,
+                            [replace(BASE.private, metadata_key=KEYS[3])]),
+        "method-unknown": inside("no method", "A method that nobody knows.", method="unheardof"),
+        "check-wrong": inside("not the one that was sealed", "Face 1's check is wrong.", checks={1: bytes(32)}),
+        "codec-unknown": inside("cannot be decoded", "Face 1's method byte is X.",
+                                contents=face([b"X" + patch[1:], b""])),
+        "patch-empty": inside("cannot be decoded", "Face 1 holds no method byte.", contents=face([b"", b""])),
+        "patch-cut": inside("cannot be decoded", "Face 1's PNG is cut short.", contents=face([patch[:60], b""])),
+        "patch-size": inside("cannot be decoded", "Face 1's patch is a column wider than its box.",
+                             contents=face([b"P" + png_of(wide), b""])),
+        "patch-huge": inside("cannot be decoded", "Face 1's PNG says that it has 2^40 pixels.", contents=face(
+            [b"P" + png.START + chunk(b"IHDR", struct.pack(">IIBBBBB", 1 << 20, 1 << 20, 8, 2, 0, 0, 0)), b""])),
+        "patch-depth": inside(fits, "Face 1's patch has 16 bits a channel, the picture 8.",
+                              contents=face([b"P" + png_of(deep), b""]), checks={1: methods.digest(deep)}),
+        "face-kind": inside("not a face envelope", "Face 1 holds an envelope of kind metadata.",
+                            contents=face([patch, b""], kind="metadata")),
+        "face-field": inside(unknown, "Face 1's header has a field too many.", contents=face([patch, b""], x=1)),
+        "face-blobs": inside(unknown, "Face 1 has a blob too many.", contents=face([patch, b"", b""])),
+        "alpha-short": inside("wrong size", "Face 1's alpha is a pixel short.", contents=face([patch, cut])),
+        "alpha-long": inside("wrong size", "Face 1's alpha has bytes behind it.",
+                             contents=face([patch, hidden + b"x"])),
+        "alpha-garbage": inside("alpha cannot be read", "Face 1's alpha is no zlib stream.",
+                                contents=face([patch, b"alpha"])),
+        "metadata-field": inside(unknown, "The metadata has a field too many.", metadata=facts(x="")),
+        "metadata-blobs": inside(unknown, "The metadata lacks a blob.", metadata=facts(blobs=[b""])),
+        "metadata-type": inside("wrong type", "The name is a number.", metadata=facts(name=7)),
+        "metadata-text": inside("cannot be read", "The texts are no JSON.", metadata=facts(text=b"{")),
+        "metadata-array": inside("texts cannot be read", "The texts are an array.", metadata=facts(text=b"[]")),
+        "metadata-surrogate": inside("cannot be read", "A text holds half a surrogate pair.",
+                                     metadata=facts(text=b'{"a":"\\ud800"}')),
+        "exact-not-hex": inside("cannot be read", "The photo's fingerprint is no hexadecimal.",
+                                metadata=facts(exact="xy")),
+        "exact-wrong": inside("photo is not the one", "The photo's fingerprint is of another photo.",
+                              metadata=facts(exact=bytes(32).hex())),
+    }  # fmt: skip
+
+
+def encoded(private: Sequence[PrivateFile]) -> list[str]:
+    """Private envelopes as header lines."""
+    return [b64encode(file.to_bytes()).decode() for file in private]
+
+
+# Private files as age files
+
+
+def age_vectors() -> dict[str, Vector]:
+    """Private files; `identity` or `passphrase` is what the reader has."""
+    plain = BASE.private.to_bytes()
+    identity = identities._x25519(IDENTITY)
+    to_us = Recipients((identity.to_public(),))
+    good = kept("ok", plain, {"identity": IDENTITY}, to_us)
+    other = kept("not-an-envelope", b"no envelope", {"identity": IDENTITY}, to_us)
+    locked = kept("ok-passphrase", plain, {"passphrase": PASSPHRASE}, Recipients(passphrase=PASSPHRASE))
+    end = good.index(b"\n---")
+    body = textwrap.fill(b64encode(good).decode(), 64).encode()
+    armored = b"-----BEGIN AGE ENCRYPTED FILE-----\n" + body + b"\n-----END AGE ENCRYPTED FILE-----\n"
+    us = {"identity": IDENTITY}
+
+    def letter(data: bytes, at: int) -> bytes:
+        return data[:at] + (b"B" if data[at : at + 1] == b"A" else b"A") + data[at + 1 :]
+
+    def bit(data: bytes, at: int) -> bytes:
+        return data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
+
+    def bad(says: str, comment: str, data: bytes) -> Vector:
+        return damaged("age", says, comment, data, **us)
+
+    return {
+        "ok": Vector("ok", "age", "Sealed to an X25519 recipient.", good, us),
+        "ok-armored": Vector("ok", "age", "The same in ASCII armor.", armored, us),
+        "ok-passphrase": Vector("ok", "age", "Sealed to a passphrase.", locked, {"passphrase": PASSPHRASE}),
+        "wrong-identity": Vector(
+            "wrong-key", "age", "The identity is not a recipient.", good,
+            {"identity": STRANGER, "says": "not among the recipients"}),
+        "wrong-passphrase": Vector(
+            "wrong-key", "age", "The passphrase is another one.", locked,
+            {"passphrase": "five", "says": "does not open"}),
+        "no-identity": Vector(
+            "wrong-key", "age", "The reader has no identity.", good, {"says": "no identity to open it"}),
+        "altered-stanza": Vector(
+            "wrong-key", "age", "A letter of the recipient's share is another: age cannot tell that from a stranger.",
+            letter(good, good.index(b"\n", 40) + 8), {**us, "says": "not among the recipients"}),
+        "altered-mac": bad("is damaged", "A letter of the header's MAC is another.", letter(good, end + 10)),
+        "altered-payload": bad("is damaged", "A bit of the payload is flipped.", bit(good, len(good) - 40)),
+        "altered-passphrase-payload": damaged(
+            "age", "is damaged", "A bit of the payload is flipped.", bit(locked, len(locked) - 40),
+            passphrase=PASSPHRASE),
+        "cut-payload": bad("is damaged", "The last byte is missing.", good[:-1]),
+        "cut-before-payload": bad("is damaged", "Nothing follows the header.", good[: good.index(b"\n", end + 1) + 1]),
+        "cut-header": bad("cut short", "The header is cut within a stanza.", good[:60]),
+        "trailing-byte": bad("is damaged", "A byte after the end.", good + b"\0"),
+        "version-2": bad("not an age file", "age-encryption.org/v2.", good.replace(b"/v1", b"/v2", 1)),
+        "no-recipient": bad("names no recipient", "A header without a stanza.", good[:21] + good[end:]),
+        "empty": bad("not an age file", "No bytes.", b""),
+        "not-an-envelope": bad("not photoguard data", "The plaintext is something else.", other),
+    }  # fmt: skip
+
+
+def kept(name: str, plain: bytes, secret: dict[str, str], recipients: Recipients) -> bytes:
+    """The age file of the vector that is there, when it still holds this plaintext; otherwise a new one."""
+    path = HERE / f"age-{name}.txt"
+    try:
+        data = b64decode(path.read_text().partition("\n\n")[2])
+        mine = identities.parse_identities(secret["identity"].encode(), str) if "identity" in secret else []
+        if identities.unseal(data, mine, lambda _: secret["passphrase"]) == plain:
+            return data
+    except (FileNotFoundError, ValueError, PhotoguardError):
+        pass
+    return identities.seal(plain, recipients)
+
+
+GROUPS: dict[str, Callable[[], dict[str, Vector]]] = {
+    "public": public_vectors,
+    "private": private_vectors,
+    "carrier": carrier_vectors,
+    "picture": picture_vectors,
+    "age": age_vectors,
+}
+
+
+def vectors() -> dict[str, str]:
+    """Every vector's file name and text."""
+    return {
+        f"{group}-{name}.txt": vector.text()
+        for group, make in GROUPS.items()
+        for name, vector in make().items()
+    }
+
+
+if __name__ == "__main__":
+    made = vectors()
+    for path in HERE.glob("*.txt"):
+        if path.name not in made:
+            path.unlink()
+    for name, text in made.items():
+        (HERE / name).write_text(text)
+    print(f"{len(made)} vectors")
