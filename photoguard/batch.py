@@ -62,6 +62,12 @@ def plan(inputs: Sequence[Path], output: Path | None, recursive: bool) -> list[T
 
 def plan_restoring(inputs: Sequence[Path], output: Path | None, recursive: bool) -> list[Task]:
     """Every public picture with the file it is restored to."""
+    secrets = [path for path in inputs if path.name.lower().endswith(files.PRIVATE_SUFFIX)]
+    if secrets:
+        raise UsageError(
+            f"{files.shown(secrets[0])} is a private file",
+            "name the picture: its private files beside it are found, others are given with --private",
+        )
     pairs = list(_pairs(inputs, recursive, files.pictures_in))
     if not pairs:
         raise UsageError("there is no public picture here", "--recursive looks into subfolders too")

@@ -310,6 +310,7 @@ def test_inspect_needs_no_key(photoguard: Shell, tmp_path: Path) -> None:
     record = json.loads(photoguard("inspect", photo.with_name("small.priv"), "--json").stdout)
     assert record["opens_with"] == ["X25519"]
     photoguard("inspect", photo, code=3)
+    assert "--private" in photoguard("decrypt", photo.with_name("small.priv"), code=2).stderr
 
 
 @pytest.mark.parametrize(
