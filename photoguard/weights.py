@@ -46,9 +46,9 @@ SHIPPED: dict[str, Weights] = {
 }
 
 
-def located(entry: Weights, name: str, folders: tuple[Path, ...] = FOLDERS) -> Path:
+def located(entry: Weights, name: str) -> Path:
     """Where a pinned file lies."""
-    for folder in folders:
+    for folder in FOLDERS:
         if (folder / entry.file).is_file():
             return folder / entry.file
     raise WeightsError(
@@ -69,6 +69,17 @@ def checked(path: Path, sha256: str) -> bytes:
             "install photoguard again, or fetch the file anew",
         )
     return data
+
+
+def tensors(data: bytes, name: str) -> dict[str, Tensor]:
+    """The tensors of any safetensors file: a recognizer's state dict as its authors published it."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
+    try:
+        return load(data)
+    except (SafetensorError, ValueError, KeyError, TypeError) as error:
+        raise WeightsError(f"{name} is not a whole safetensors file: {error}") from None
 
 
 def parsed(data: bytes, name: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -117,14 +128,15 @@ def ddm_network(tensors: Mapping[str, Tensor], config: Mapping[str, Any], name: 
     except (TypeError, ValueError, RuntimeError) as error:
         raise WeightsError(f"{name} does not fit its own configuration: {error}") from None
     network.eval().requires_grad_(False)
-    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+    return network.to(memory_format=torch.channels_last)
 
 
 def ddm_config(config: Mapping[str, Any]) -> DDMConfig:
     """The configuration as it stands in a file -> as the network wants it."""
     from photoguard.nets.ddm import DDMConfig
 
-    return DDMConfig(**{k: tuple(v) if isinstance(v, list) else v for k, v in config.items()})
+    values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in config.items()}
+    return DDMConfig(**values)
 
 
 def load_ddm(name: str = "ddm") -> DDM:

@@ -53,7 +53,9 @@ def test_no_private_value_is_left_in_the_public_maps():
     assert torch.equal(nets.split(features, config)[0], nets.split(other, config)[0])
 
 
-@pytest.mark.parametrize("wrong", [{"one_in": 3}, {"one_in": 4096}, {"one_in": 1}, {"maps": 48, "one_in": 32}])
+@pytest.mark.parametrize(
+    "wrong", [{"one_in": 3}, {"one_in": 4096}, {"one_in": 1}, {"maps": 48, "one_in": 32}]
+)
 def test_senseless_configurations_are_refused(wrong):
     with pytest.raises(ValueError, match=r"private share|no 32th part"):
         nets.DDMConfig(**wrong)

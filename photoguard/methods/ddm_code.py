@@ -1,8 +1,9 @@
 """DDM's quantised public maps as few bytes: neighbours subtracted, planes side by side, LZMA.
 
 The bytes go sealed into the carrier, so this is compression and no protection. Layout, little-endian:
-maps, rows, columns (16 bits each), then the LZMA stream of: per map its lowest value and its step (float16),
-then the codes, map after map, as differences modulo 256 from a prediction out of the left and upper neighbour.
+Maps, rows, columns (16 bits each), then the LZMA stream of: lowest value of every map, step of every map
+(float16), then the codes, map after map, each less its left neighbour modulo 256, in the first column less
+its upper one.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import torch
@@ -16,7 +17,11 @@ FAKE_BYTES = 4  # random bytes that one position of a fake private map is made o
 class DDMConfig:
     """Everything that decides the shapes of the network and the meaning of its weights."""
 
-    widths: tuple[int, int, int] = (16, 48, 96)  # channels at stride 2, 4 and 8: few where there are many pixels
+    widths: tuple[int, int, int] = (
+        16,
+        48,
+        96,
+    )  # channels at stride 2, 4 and 8: few where there are many pixels
     maps: int = 64  # feature maps at stride 16 (Sec. 5.1)
     one_in: int = 64  # one in so many features is private: 2 .. 2048 (Table 5)
     blocks: int = 3  # residual blocks between two stride-2 convolutions (Sec. 5.1)
@@ -36,7 +41,7 @@ class DDMConfig:
 
     @property
     def private_every(self) -> int:
-        """Of the positions of a private map one in so many is private: 1 unless the share is below one map."""
+        """One in so many positions of a private map is private: 1 unless the share is below one map."""
         return max(self.one_in // self.maps, 1)
 
 
@@ -53,7 +58,8 @@ class Residual(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, width, H, W) -> the same shape."""
-        return x + self.second(F.relu(self.first(x)))
+        more: Tensor = self.second(F.relu(self.first(x)))
+        return x + more
 
 
 def _residuals(width: int, count: int) -> nn.Sequential:
@@ -68,7 +74,7 @@ class DDM(nn.Module):
         self.config = config
         steps = (3, *config.widths, config.maps)
         self.down = nn.ModuleList(
-            nn.Conv2d(before, after, 4, 2, 1) for before, after in zip(steps, steps[1:], strict=False)
+            nn.Conv2d(before, after, 4, 2, 1) for before, after in itertools.pairwise(steps)
         )
         self.down_blocks = nn.ModuleList(_residuals(width, config.blocks) for width in config.widths)
         self.up = nn.ModuleList(
@@ -80,11 +86,11 @@ class DDM(nn.Module):
     def features(self, x: Tensor) -> Tensor:
         """Image in 0..1 (B, 3, H, W), H and W multiples of 16 -> (B, maps, H/16, W/16)."""
         x = 2 * x - 1
-        for number, down in enumerate(self.down):
-            x = down(x)
-            if number < len(self.down_blocks):
-                x = self.down_blocks[number](x)
-        return x
+        *downs, last = self.down
+        for down, blocks in zip(downs, self.down_blocks, strict=True):
+            x = blocks(down(x))
+        code: Tensor = last(x)
+        return code
 
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Image in 0..1 -> public and private maps (Eq. 3)."""
@@ -93,11 +99,11 @@ class DDM(nn.Module):
     def decode(self, public: Tensor, private: Tensor) -> Tensor:
         """Public and private maps -> image whose good range is 0..1, not clamped (Eq. 4)."""
         x = join(public, private, self.config)
-        for number, up in enumerate(self.up):
-            x = up(x)
-            if number < len(self.up_blocks):
-                x = self.up_blocks[number](x)
-        return (x + 1) / 2
+        *ups, last = self.up
+        for up, blocks in zip(ups, self.up_blocks, strict=True):
+            x = blocks(up(x))
+        image: Tensor = (last(x) + 1) / 2
+        return image
 
 
 def private_mask(config: DDMConfig, height: int, width: int, like: Tensor) -> Tensor:
@@ -112,7 +118,7 @@ def private_mask(config: DDMConfig, height: int, width: int, like: Tensor) -> Te
 
 
 def split(features: Tensor, config: DDMConfig) -> tuple[Tensor, Tensor]:
-    """All maps -> public and private ones; a map shared between both appears in both, zero where not its own."""
+    """All maps -> public and private ones; a map that both share is in both, zero where not its own."""
     if config.private_every == 1:
         return features[:, : -config.private_maps], features[:, -config.private_maps :]
     mask = private_mask(config, features.shape[-2], features.shape[-1], features)
@@ -159,7 +165,7 @@ def dequantise(codes: Tensor, low: Tensor, step: Tensor) -> Tensor:
 
 
 def as_travelled(public: Tensor, private: Tensor) -> tuple[Tensor, Tensor]:
-    """Both as they arrive: public through 8 bits, private through float16; gradients pass straight through."""
+    """Both as they arrive, public through 8 bits, private through float16; gradients pass unchanged."""
     with torch.no_grad():
         public_error = dequantise(*quantise(public.float())) - public
         private_error = private.half().float() - private
@@ -220,7 +226,7 @@ class PaperDiscriminator(nn.Module):
         super().__init__()
         steps = (3, width, 2 * width, 4 * width, 4 * width)
         layers: list[nn.Module] = []
-        for before, after in zip(steps, steps[1:], strict=False):
+        for before, after in itertools.pairwise(steps):
             layers += [nn.Conv2d(before, after, 4, 2, 1), nn.LeakyReLU(0.2)]
         self.layers = nn.Sequential(*layers)
         self.pool = nn.AdaptiveAvgPool2d(4)  # the paper has one size of picture; here any goes
@@ -235,7 +241,7 @@ class PaperDiscriminator(nn.Module):
 
 
 class ToyDDM(nn.Module):
-    """The networks of the toy experiment (Sec. 6.1): points of the plane, 126 public and 2 private neurons."""
+    """The networks of the toy experiment (Sec. 6.1): points in the plane, 126 + 2 neurons."""
 
     def __init__(self, width: int = 128, private: int = 2) -> None:
         super().__init__()

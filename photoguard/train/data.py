@@ -55,9 +55,13 @@ def listed(source: Source) -> list[Picture]:
         raise UnreadableError(
             f"{path} is neither a folder nor a zip of pictures: {error}", "check the path given with --data"
         ) from None
-    names = [name for name in names if name.lower().endswith(SUFFIXES) and not Path(name).name.startswith(".")]
+    names = [
+        name for name in names if name.lower().endswith(SUFFIXES) and not Path(name).name.startswith(".")
+    ]
     if not names:
-        raise UnreadableError(f"{path} holds no pictures", f"pictures are files that end in {' '.join(SUFFIXES)}")
+        raise UnreadableError(
+            f"{path} holds no pictures", f"pictures are files that end in {' '.join(SUFFIXES)}"
+        )
     return [Picture(path, name) for name in sorted(names)]
 
 
@@ -70,7 +74,7 @@ def divided(sources: tuple[Source, ...]) -> tuple[list[Picture], list[Picture]]:
         groups = sorted({picture.group for picture in pictures})
         if not 0 <= source.hold_out < len(groups):
             raise UsageError(
-                f"{source.path} has {len(groups)} people or pictures, of which {source.hold_out} cannot be held out"
+                f"{source.hold_out} of {len(groups)} people or pictures in {source.path} cannot be held out"
             )
         held = set(groups[len(groups) - source.hold_out :])
         training += [picture for picture in pictures if picture.group not in held]
@@ -100,7 +104,13 @@ class Reader:
                 continue
             try:
                 pixels = self._decoded(picture)
-            except (OSError, ValueError, SyntaxError, zipfile.BadZipFile, Image.DecompressionBombError) as error:
+            except (
+                OSError,
+                ValueError,
+                SyntaxError,
+                zipfile.BadZipFile,
+                Image.DecompressionBombError,
+            ) as error:
                 self.unreadable[picture.name] = str(error)
                 continue
             if self._kept_bytes + pixels.nbytes <= self.cache_bytes:
@@ -125,8 +135,8 @@ class Reader:
 class PatchConfig:
     """How patches are cut: what sizes of face the network meets."""
 
-    # (patch side, patches a batch): the same number of pixels each, so that a step costs the same. Larger ones
-    # have positions that never see the border, which is what most of a 512-px face looks like.
+    # (patch side, patches a batch): the same number of pixels each, so that a step costs the same. Larger
+    # ones have positions that never see the border, which is what most of a 512-px face looks like.
     shapes: tuple[tuple[int, int], ...] = ((64, 16), (64, 16), (96, 7), (128, 4))
     # Long side that the picture is scaled to before the patch is cut, and how often: mostly the sizes that
     # faces have on photos, a few large ones; each is jittered by up to a seventh.
@@ -144,7 +154,9 @@ def patch(pixels: Pixels, side: int, config: PatchConfig, rng: np.random.Generat
     window = side * max(height, width) / max(long_side, side)  # the part of the picture that the patch shows
     window = min(window, height, width)
     left, top = rng.uniform(0, width - window), rng.uniform(0, height - window)
-    resample = (Image.Resampling.BILINEAR, Image.Resampling.BICUBIC, Image.Resampling.LANCZOS)[rng.integers(3)]
+    resample = (Image.Resampling.BILINEAR, Image.Resampling.BICUBIC, Image.Resampling.LANCZOS)[
+        rng.integers(3)
+    ]
     image = Image.fromarray(pixels).resize(
         (side, side), resample, (left, top, left + window, top + window), reducing_gap=3.0
     )
@@ -196,5 +208,3 @@ def faces_at(reader: Reader, side: int, count: int, every: int = 1) -> Pixels:
         )
         squares.append(np.asarray(image))
     return np.stack(squares)
-
-

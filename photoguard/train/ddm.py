@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import json
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import torch
 import torch.nn.functional as F
@@ -23,12 +25,20 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
+from photoguard import weights
+from photoguard.errors import UsageError, WeightsError
+from photoguard.files import read_file
 from photoguard.nets import ddm as nets
+from photoguard.nets.squeezenet import SqueezeNet
 from photoguard.train import loop
 from photoguard.train.data import Batches, PatchConfig, Reader, Source, divided, faces_at
 
-# What stands in for the private map while a cover is made. The paper has noise alone; with that the private map
-# can decay to a constant that says "no noise here" and that anybody can put back (zeros restored 27.8 dB).
+WEIGHTS = "ddm.safetensors"
+LOG_EVERY = 25  # steps
+Network = TypeVar("Network", bound=nn.Module)
+
+# What stands in for the private map while a cover is made. The paper has noise alone; with that the private
+# map can decay to a constant that says "no noise here", and anybody can put that back.
 PAPER_FAKES = ("noise",)
 BOUND_FAKES = ("random", "noise", "other", "zeros", "random", "mean")  # random twice: it is the deployed one
 
@@ -39,27 +49,35 @@ class Config:
 
     network: nets.DDMConfig = field(default_factory=nets.DDMConfig)
     patches: PatchConfig = field(default_factory=PatchConfig)
-    objective: str = "bound"  # "bound", "paper" (collaborative as published), "msed" (Eq. 13), "plain" (Table 4)
+    objective: str = (
+        "bound"  # "bound", "paper" (collaborative as published), "msed" (Eq. 13), "plain" (Table 4)
+    )
     steps: int = 6000
     seed: int = 1
-    peak_rate: float = 6e-4  # Adam; faster ones undid the principal start, see docs/training.md
+    peak_rate: float = 5e-4  # Adam; faster ones undid the principal start, see docs/training.md
     warm_up: int = 200
-    clip: float = 0.1  # norm of the gradient: the first wrong private maps otherwise throw the decoder off
+    clip: float = 0.05  # norm of the gradient: the first wrong private maps otherwise throw the decoder off
     average: float = 0.998  # of the weights, over about the last 500 steps
     fake_share: float = 0.5  # of a batch also gets a cover; decoding all twice costs a third more a step
     fake_weight: float = 0.01  # of Eq. 6 beside Eq. 7, whose error is a mean over pixels and not a sum
-    same_weight: float = 0.1  # of the distance between covers and one saturated pattern
-    perceptual: str = "none"  # "squeezenet", "vgg16": lambda of Eq. 8 is 0.01
-    perceptual_weight: float = 0.01
+    same_weight: float = 0.1  # of the distance between covers and one pattern, the same for everybody
+    perceptual: str = "none"  # phi of Eq. 8: "none", "squeezenet:FILE", "vgg16"
+    perceptual_weight: float = 0.01  # lambda of Eq. 8
     private_boost: float = 1.0  # the decoder's first weights for the private map, times so much
     principal_start: int = 400  # pictures from which the linear path is fitted before step 0; 0: random start
+    check_gain: float = 2.0  # of the decoder's first comparison of private and public maps; 0: none
+    spread_weight: float = (
+        0.1  # of the private map's distance from mean 0, variance 1: it must not be constant
+    )
     discriminator_width: int = 16
 
 
 class Objective(nn.Module):
     """G_e and D with all losses of one step: the module that DDP and torch.compile see."""
 
-    def __init__(self, config: Config, ddm: nets.DDM, perceive: Callable[[Tensor], list[Tensor]] | None) -> None:
+    def __init__(
+        self, config: Config, ddm: nets.DDM, perceive: Callable[[Tensor], list[Tensor]] | None
+    ) -> None:
         super().__init__()
         self.config, self.ddm = config, ddm
         kind = nets.PositionDiscriminator if config.objective == "bound" else nets.PaperDiscriminator
@@ -82,6 +100,8 @@ class Objective(nn.Module):
             if config.same_weight:
                 parts["same"] = sameness(cover)
                 total = total + config.same_weight * parts["same"]
+            if config.spread_weight:
+                total = total + config.spread_weight * spread(private)
         elif config.objective == "msed":
             away = self.perceptual(cover.clamp(0, 1), x[:faked]) / config.perceptual_weight
             total = total - config.fake_weight * (away if self.perceive else parts["cover_mse"])  # Eq. 13
@@ -123,37 +143,48 @@ def noise(normal: Tensor, away: bool) -> Tensor:
     return torch.where(normal < 0, -1.0, 1.0) * normal.abs().clamp(min=0.3) if away else normal
 
 
-def sameness(cover: Tensor) -> Tensor:
-    """How far covers are from one saturated pattern, the one that they show on average already.
+def spread(private: Tensor) -> Tensor:
+    """How far private values are from mean 0, variance 1 and the range in which fake ones are drawn.
 
-    The pattern has 16x16 pixels, so it is the same in every patch and at every place. Outside 0..1 by a tenth
-    a cover is the same in 8 bits whatever is behind it.
+    Without it the private map becomes the same number for everybody: a password, and soon a known one.
     """
-    count, _, height, width = cover.shape
-    tiles = cover.reshape(count, 3, height // 16, 16, width // 16, 16)
-    sign = (tiles.detach().clamp(0, 1).mean((0, 2, 4), keepdim=True) - 0.5).sign()
-    return F.relu(0.6 - sign * (tiles - 0.5)).mean()
+    return (
+        private.mean().square() + (private.std() - 1).square() + F.relu(private.abs() - 2.5).square().mean()
+    )
+
+
+def sameness(cover: Tensor) -> Tensor:
+    """How far covers are from being one saturated checkerboard of 4x4 pixels.
+
+    What covers agree on is free. This pattern is at most 6.02 dB from any face, the mean of x^2 and (1-x)^2
+    being 1/4 at least, and varies so much in every window that its SSIM with a face is about zero. A tenth
+    outside 0..1 it is the same in 8 bits whatever is behind it; one outside is too far: the stronger the
+    decoder answers to a wrong private map, the more a right one costs that it takes for wrong.
+    """
+    row, column = (torch.arange(size, device=cover.device) // 4 for size in cover.shape[-2:])
+    sign = 1.0 - 2.0 * ((row[:, None] + column) % 2)
+    return F.relu(((cover - 0.5) * sign - 1.05).abs() - 0.45).mean()
 
 
 @torch.no_grad()
-def principal_start(ddm: nets.DDM, x: Tensor, private_boost: float) -> None:
+def principal_start(ddm: nets.DDM, x: Tensor) -> None:
     """Set the linear path (all blocks start as the identity) to the principal components of faces.
 
     Each stride-2 convolution becomes the best linear code of 2x2 positions of the layer before, and the
     decoder's mirror image its transpose: the network restores faces from step 0 and only has to learn more.
     """
-    ups = list(ddm.up)[::-1]
+    downs = cast(list[nn.Conv2d], list(ddm.down))
+    ups = cast(list[nn.ConvTranspose2d], list(ddm.up)[::-1])
     x = 2 * x - 1
-    for number, (down, up) in enumerate(zip(ddm.down, ups, strict=True)):
-        assert isinstance(down, nn.Conv2d) and isinstance(up, nn.ConvTranspose2d)
+    for number, (down, up) in enumerate(zip(downs, ups, strict=True)):
         folded = F.pixel_unshuffle(x, 2).transpose(0, 1).flatten(1)  # (4 * channels, places)
         mean = folded.mean(1)
         values, vectors = torch.linalg.eigh(torch.cov(folded))
         count = min(down.out_channels, len(mean))
         basis = vectors.flip(1)[:, :count]  # (4 * channels, count), the strongest first
         spread = values.flip(0)[:count].clamp(min=1e-8).sqrt()
-        last = number == len(ddm.down) - 1
-        # Features of about unit size; at the code every map is of unit size, as the private map's noise expects.
+        last = number == len(downs) - 1
+        # Features of about unit size; in the code every map is, as the private map's noise expects.
         scale = spread if last else spread.square().mean().sqrt().expand(count)
         down.weight.mul_(0.1)  # what the start leaves open: spare channels and the outer taps
         up.weight.mul_(0.1)
@@ -163,40 +194,67 @@ def principal_start(ddm: nets.DDM, x: Tensor, private_boost: float) -> None:
         back = (basis * scale).T.reshape(count, -1, 2, 2)
         down.weight[:count, :, 1:3, 1:3] = forth
         up.weight[:count, :, 1:3, 1:3] = back
-        assert down.bias is not None and up.bias is not None
-        down.bias.zero_()
-        down.bias[:count] = -(basis / scale).T @ mean
-        up.bias.copy_(mean.reshape(-1, 4).mean(1))
+        nn.init.zeros_(down.bias)  # type: ignore[arg-type]
+        down.bias[:count] = -(basis / scale).T @ mean  # type: ignore[index]
+        up.bias.copy_(mean.reshape(-1, 4).mean(1))  # type: ignore[union-attr]
         x = down(x)
-    ups[-1].weight[-ddm.config.private_maps :] *= private_boost
+
+
+@torch.no_grad()
+def check_start(ddm: nets.DDM, gain: float, generator: torch.Generator) -> None:
+    """Let the last private map start as a mix of the public ones, and the decoder compare the two.
+
+    The mix is of unit size as its parts are. Two of the decoder's channels hold its difference from the map
+    that came, times `gain`; with the right private map they are zero and change nothing.
+    """
+    down, up = cast(nn.Conv2d, ddm.down[-1]), cast(nn.ConvTranspose2d, ddm.up[0])
+    mix = torch.randn(ddm.config.maps - ddm.config.private_maps, generator=generator)
+    mix /= mix.norm()
+    down.weight[-1] = torch.einsum("k,kcij->cij", mix, down.weight[: len(mix)])
+    down.bias[-1] = mix @ down.bias[: len(mix)]  # type: ignore[index]
+    for channel, sign in ((-1, 1.0), (-2, -1.0)):
+        up.weight[:, channel] = 0
+        up.weight[: len(mix), channel, 1:3, 1:3] = -sign * gain * mix[:, None, None]
+        up.weight[-1, channel, 1:3, 1:3] = sign * gain
+        up.bias[channel] = 0  # type: ignore[index]
 
 
 def perceptual_network(name: str, device: torch.device) -> Callable[[Tensor], list[Tensor]] | None:
-    """phi of Eq. 8: feature maps of a network from torchvision, trained on ImageNet."""
-    if name == "none":
+    """phi of Eq. 8: none, squeezenet:FILE with the published state dict, or vgg16 out of torchvision."""
+    kind, _, file = name.partition(":")
+    if kind == "none":
         return None
+    if kind == "squeezenet" and file:
+        network = SqueezeNet()
+        state = weights.tensors(read_file(Path(file)), file)
+        wanted = network.state_dict()
+        if not wanted.keys() <= state.keys():
+            raise WeightsError(f"{file} holds no SqueezeNet", "it has tensors named conv1.weight, fire2. ...")
+        network.load_state_dict({key: state[key].float() for key in wanted})
+        return channels_last(network.to(device).eval().requires_grad_(False))
+    if kind == "vgg16":
+        return vgg16(device)
+    raise UsageError(f"there is no perceptual network {name}", "none, squeezenet:FILE or vgg16")
+
+
+def vgg16(device: torch.device) -> Callable[[Tensor], list[Tensor]]:
+    """The maps after VGG16's fourth and seventh convolutions; torchvision fetches the weights once."""
     import torchvision
 
-    makers = {"vgg16": (torchvision.models.vgg16, (8, 15)), "squeezenet": (torchvision.models.squeezenet1_0, (3, 7))}
-    make, taps = makers[name]
-    layers = make(weights="DEFAULT").features.to(device).eval().requires_grad_(False)
-    centre = torch.tensor([0.485, 0.456, 0.406], device=device).view(1, 3, 1, 1)
+    layers = torchvision.models.vgg16(weights="DEFAULT").features[:16].to(device).eval().requires_grad_(False)
+    middle = torch.tensor([0.485, 0.456, 0.406], device=device).view(1, 3, 1, 1)
     spread = torch.tensor([0.229, 0.224, 0.225], device=device).view(1, 3, 1, 1)
 
-    def perceive(x: Tensor) -> list[Tensor]:
-        x, maps = (x - centre) / spread, []
-        for number, layer in enumerate(layers[: taps[-1] + 1]):
-            x = layer(x)
-            if number in taps:
-                maps.append(x)
-        return maps
+    def maps(x: Tensor) -> list[Tensor]:
+        first = layers[:9]((x - middle) / spread)
+        return [first, layers[9:](first)]
 
-    return perceive
+    return maps
 
 
 @torch.inference_mode()
 def validate(ddm: nets.DDM, faces: dict[int, Tensor], seed: int) -> dict[str, float]:
-    """PSNR recovered at each size, and how close covers with any wrong private map come to the face, at 128."""
+    """PSNR recovered at each size, and at 128 px how close to the face a wrong private map comes."""
     generator = torch.Generator().manual_seed(seed)
     result = {}
     for side, x in faces.items():
@@ -219,8 +277,84 @@ def sheet(ddm: nets.DDM, x: Tensor) -> list[Tensor]:
     """Rows to look at: faces, recovered, covers, and with zeros and another's map for the private one."""
     public, private = nets.as_travelled(*ddm.encode(x))
     uniform = torch.rand(private.shape, generator=torch.Generator().manual_seed(0)).to(x.device)
-    wrong = (nets.fake_from_uniform(private, uniform, ddm.config), torch.zeros_like(private), private.roll(1, 0))
+    wrong = (
+        nets.fake_from_uniform(private, uniform, ddm.config),
+        torch.zeros_like(private),
+        private.roll(1, 0),
+    )
     return [x, ddm.decode(public, private), *(ddm.decode(public, fake) for fake in wrong)]
+
+
+@dataclass
+class Run:
+    """What a checkpoint holds: networks, optimizer, averaged weights, and where the run stands."""
+
+    config: Config
+    objective: Objective
+    optimizer: torch.optim.Adam
+    average: loop.Average
+    step: int = 0
+    window: list[dict[str, float]] = field(default_factory=list)  # the losses since the last line of the log
+
+    def save(self, out: Path) -> None:
+        """Write the checkpoint, from which the loss curve goes on as if nothing had happened."""
+        state = {
+            "config": dataclasses.asdict(self.config),
+            "objective": self.objective.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "average": self.average.weights,
+            "average_steps": self.average.steps,
+            "step": self.step,
+            "window": self.window,
+        }
+        loop.save_checkpoint(out, state)
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go back to where a checkpoint was written."""
+        self.objective.load_state_dict(state["objective"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.average.weights, self.average.steps = state["average"], state["average_steps"]
+        self.step, self.window = state["step"], state["window"]
+
+    def smooth(self) -> nets.DDM:
+        """A network with the averaged weights: what is looked at, and what is shipped."""
+        network = nets.DDM(self.config.network).to(next(self.objective.parameters()).device)
+        network.load_state_dict(self.average.weights)
+        return channels_last(network)
+
+    def window_means(self) -> dict[str, float]:
+        """The mean losses of the window, errors as PSNR; the window starts anew."""
+        means = {name: sum(w[name] for w in self.window) / len(self.window) for name in self.window[0]}
+        self.window.clear()
+        for name, shown in (("mse", "psnr_recovered"), ("cover_mse", "psnr_encrypted")):
+            means[shown] = -10 * math.log10(max(means.pop(name), 1e-9))
+        return means
+
+
+def channels_last(network: Network) -> Network:
+    """The network with the order in memory that convolutions are fastest in."""
+    return network.to(memory_format=torch.channels_last)
+
+
+def prepared(config: Config, training: Reader, out: Path, place: loop.Place) -> Run:
+    """A fresh run, or the one whose checkpoint lies in `out`."""
+    loop.seeded(config.seed)
+    ddm = nets.DDM(config.network)
+    state = loop.load_checkpoint(out, dataclasses.asdict(config), place.device)
+    if state is None and config.principal_start:
+        pictures = faces_at(training, 128, config.principal_start)
+        principal_start(ddm, loop.as_tensor(pictures, torch.device("cpu")))
+    with torch.no_grad():
+        cast(Tensor, ddm.up[0].weight)[-config.network.private_maps :] *= config.private_boost
+    if config.check_gain and config.objective == "bound":
+        check_start(ddm, config.check_gain, torch.Generator().manual_seed(config.seed))
+    objective = Objective(config, ddm, perceptual_network(config.perceptual, place.device))
+    objective = channels_last(objective.to(place.device))
+    optimizer = torch.optim.Adam(objective.parameters(), lr=config.peak_rate, betas=(0.9, 0.99))
+    run = Run(config, objective, optimizer, loop.Average(ddm, config.average))
+    if state is not None:
+        run.restore(state)
+    return run
 
 
 def train(
@@ -234,118 +368,105 @@ def train(
 ) -> Path:
     """Train until config.steps, from the checkpoint in `out` if there is one; returns the weights' path."""
     with loop.placed(device) as place:
-        return _train(config, sources, out, place, workers, checkpoint_every, compiled)
+        training, validation = (Reader(pictures) for pictures in divided(sources))
+        run = prepared(config, training, out, place)
+        module: nn.Module = run.objective
+        if place.gpu if compiled is None else compiled:
+            module.compile()
+        if place.count > 1:
+            module = DistributedDataParallel(module)
+        seen = validation if validation.pictures else training
+        faces = {
+            side: loop.as_tensor(faces_at(seen, side, count), place.device)
+            for side, count in ((64, 32), (128, 32), (256, 16))
+        }
+        batches = Batches(training, config.patches, config.seed, place.rank)
+        loader: DataLoader[Any] = DataLoader(
+            batches,  # type: ignore[arg-type]  # anything with [] and a length will do
+            batch_size=None,
+            sampler=range(run.step, config.steps),
+            num_workers=workers,
+        )
+        try:
+            learn(run, module, loader, faces, out, place, checkpoint_every)
+        except KeyboardInterrupt:
+            if place.first:
+                run.save(out)
+            raise
+        return publish(out, run.smooth()) if place.first else out / WEIGHTS
 
 
-def _train(
-    config: Config,
-    sources: tuple[Source, ...],
+def learn(
+    run: Run,
+    module: nn.Module,
+    loader: DataLoader[Any],
+    faces: dict[int, Tensor],
     out: Path,
     place: loop.Place,
-    workers: int,
     checkpoint_every: int,
-    compiled: bool | None,
-) -> Path:
-    loop.seeded(config.seed)
-    training, validation = (Reader(pictures) for pictures in divided(sources))
-    gpu = place.device.type == "cuda"
-    ddm = nets.DDM(config.network)
-    objective = Objective(config, ddm, perceptual_network(config.perceptual, place.device))
-    settings = dataclasses.asdict(config)
-    state = loop.load_checkpoint(out, settings, place.device)
-    if state is None and config.principal_start:
-        pictures = faces_at(training, 128, config.principal_start)
-        principal_start(ddm, loop.as_tensor(pictures, torch.device("cpu")), config.private_boost)
-    objective.to(place.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimizer = torch.optim.Adam(objective.parameters(), lr=config.peak_rate, betas=(0.9, 0.99))
-    average = loop.Average(ddm, config.average)
-    done = 0
-    if state is not None:
-        objective.load_state_dict(state["objective"])
-        optimizer.load_state_dict(state["optimizer"])
-        average.weights, average.steps, done = state["average"], state["average_steps"], state["step"]
-    step_module: nn.Module = objective
-    if gpu if compiled is None else compiled:
-        step_module = torch.compile(step_module)  # type: ignore[assignment]
-    if place.count > 1:
-        step_module = DistributedDataParallel(step_module)
-
-    shown_faces = validation if validation.pictures else training
-    faces = {
-        side: loop.as_tensor(faces_at(shown_faces, side, count), place.device)
-        for side, count in ((64, 64), (128, 64), (256, 32))
-    }
-    smooth = nets.DDM(config.network).to(place.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    log = loop.Log(out, done) if place.first else None
-
-    def save(step: int) -> None:
-        """Once in a while: a checkpoint from which the loss curve goes on as if nothing had happened."""
-        loop.save_checkpoint(
-            out,
-            {
-                "config": settings,
-                "step": step,
-                "objective": objective.state_dict(),
-                "optimizer": optimizer.state_dict(),
-                "average": average.weights,
-                "average_steps": average.steps,
-            },
-        )
-
-    batches = Batches(training, config.patches, config.seed, place.rank)
-    loader = DataLoader(batches, batch_size=None, sampler=range(done, config.steps), num_workers=workers)
-    bar = tqdm(total=config.steps, initial=done, disable=not place.first, unit="step", dynamic_ncols=True)
-    started, images, step = time.monotonic(), 0, done
-    window: list[dict[str, Tensor]] = []  # the losses since the last line of the log
-    try:
+) -> None:
+    """The loop: one step a batch, and once in a while a line of the log, a sheet and a checkpoint."""
+    config = run.config
+    log = loop.Log(out, run.step) if place.first else None
+    started, images = time.monotonic(), 0
+    bar = tqdm(total=config.steps, initial=run.step, disable=not place.first, unit="step", mininterval=1)
+    with bar:
         for pixels, unreadable in loader:
             x = loop.as_tensor(pixels.numpy(), place.device)
-            generator = torch.Generator().manual_seed(config.seed * 1_000_003 + step * 97 + place.rank)
-            shape = (len(x), config.network.private_maps, x.shape[2] // 16, x.shape[3] // 16)
-            uniform = torch.rand(shape, generator=generator).to(place.device)
-            normal = torch.randn(shape, generator=generator).to(place.device)
-            for group in optimizer.param_groups:
-                group["lr"] = loop.learning_rate(step, config.steps, config.peak_rate, config.warm_up)
-            with torch.autocast(place.device.type, torch.bfloat16, enabled=gpu):
-                losses = step_module(x, uniform, normal, step)
-            optimizer.zero_grad(set_to_none=True)
-            losses["total"].backward()
-            nn.utils.clip_grad_norm_(objective.parameters(), config.clip)
-            optimizer.step()
-            average.update(ddm)
-            step, images = step + 1, images + len(x) * place.count
+            run.window.append(descend(run, module, x, place))
+            run.step, images = run.step + 1, images + len(x) * place.count
+            if log is None:
+                continue
+            bar.update()
+            last = run.step == config.steps
+            if run.step % LOG_EVERY == 0 or last:
+                shown = run.window_means() | {"images_per_second": images / (time.monotonic() - started)}
+                bar.set_postfix({name: f"{value:.4g}" for name, value in shown.items()})
+                log.write(run.step, **shown, unreadable=len(unreadable), unreadable_names=sorted(unreadable))
+            if run.step % checkpoint_every == 0 or last:
+                network = run.smooth()
+                log.write(run.step, **validate(network, faces, config.seed))
+                loop.save_sheet(out / "sheets" / f"{run.step:06d}.png", sheet(network, faces[128][:12]))
+                run.save(out)
 
-            window.append({name: value.detach() for name, value in losses.items()})
-            if place.first and log is not None:
-                bar.update()
-                if step % 25 == 0 or step == config.steps:
-                    shown = {name: torch.stack([w[name] for w in window]).mean().item() for name in losses}
-                    window.clear()
-                    shown["psnr_recovered"] = -10 * torch.tensor(shown.pop("mse")).log10().item()
-                    shown["psnr_encrypted"] = -10 * torch.tensor(shown.pop("cover_mse")).log10().item()
-                    rate = images / (time.monotonic() - started)
-                    bar.set_postfix({k: f"{v:.4g}" for k, v in shown.items()} | {"img/s": f"{rate:.0f}"})
-                    log.write(step, **shown, images_per_second=rate, unreadable=len(unreadable))
-                if step % checkpoint_every == 0 or step == config.steps:
-                    smooth.load_state_dict(average.weights)
-                    log.write(step, **validate(smooth, faces, config.seed))
-                    loop.save_sheet(out / "sheets" / f"{step:06d}.png", sheet(smooth, faces[128][:12]))
-                    save(step)
-    except KeyboardInterrupt:
-        if place.first:
-            save(step)
-        raise
-    finally:
-        bar.close()
-    for name, why in batches.reader.unreadable.items():
-        tqdm.write(f"unreadable, left out: {name}: {why}")
-    return out
+
+def descend(run: Run, module: nn.Module, x: Tensor, place: loop.Place) -> dict[str, float]:
+    """One step of Algorithm 1: D and G_e descend the same loss, so one backward pass serves lines 4 and 5."""
+    config = run.config
+    generator = torch.Generator().manual_seed(config.seed * 1_000_003 + run.step * 97 + place.rank)
+    shape = (len(x), config.network.private_maps, x.shape[2] // 16, x.shape[3] // 16)
+    uniform = torch.rand(shape, generator=generator).to(place.device)
+    normal = torch.randn(shape, generator=generator).to(place.device)
+    for group in run.optimizer.param_groups:
+        group["lr"] = loop.learning_rate(run.step, config.steps, config.peak_rate, config.warm_up)
+    with torch.autocast(place.device.type, torch.bfloat16, enabled=place.gpu):
+        losses = module(x, uniform, normal, run.step)
+    run.optimizer.zero_grad(set_to_none=True)
+    losses["total"].backward()
+    nn.utils.clip_grad_norm_(run.objective.parameters(), config.clip)
+    run.optimizer.step()
+    run.average.update(run.objective.ddm)
+    return {name: value.item() for name, value in losses.items()}
+
+
+def publish(out: Path, network: nets.DDM) -> Path:
+    """The averaged weights as a file to use, its sha256 beside it, and the plot where matplotlib is there."""
+    sha256 = weights.save_ddm(out / WEIGHTS, network)
+    (out / "weights.json").write_text(json.dumps({"file": WEIGHTS, "sha256": sha256}) + "\n")
+    loop.save_plot(
+        out, {"bce": "BCE", "recovered_128": "PSNR recovered, dB", "encrypted": "PSNR encrypted, dB"}
+    )
+    return out / WEIGHTS
 
 
 def main() -> None:
     """The command line of `python -m photoguard.train.ddm`, as torchrun needs it."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, action="append", required=True, help="folder or zip of face crops")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--data", type=Path, action="append", required=True, help="folder or zip of face crops"
+    )
     parser.add_argument("--hold-out", type=int, action="append", help="groups of that --data for validation")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--device", default="auto")

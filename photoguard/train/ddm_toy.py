@@ -21,9 +21,7 @@ from tqdm import tqdm
 from photoguard.nets.ddm import ToyDDM
 from photoguard.train import loop
 
-COLORS = ("#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd") + (
-    "#8c564b", "#e377c2", "#7f7f7f", "#bcbd22", "#17becf",
-)  # fmt: skip
+COLORS = ["1f77b4", "ff7f0e", "2ca02c", "d62728", "9467bd", "8c564b", "e377c2", "7f7f7f", "bcbd22", "17becf"]
 PANEL = 220  # pixels of one panel of the figure
 REACH = 6.0  # a panel shows -REACH .. REACH
 
@@ -38,7 +36,9 @@ class ToyConfig:
     radius: float = 2.0
     spread: float = 0.15  # standard deviation within a group: a fifth of the way to the next
     rate: float = 1e-3  # Adam
-    recovered_weight: float = 30.0  # of Eq. 7: with 1 the recovered groups shrink while they part from the covers
+    recovered_weight: float = (
+        30.0  # of Eq. 7: with 1 the recovered groups shrink while they part from the covers
+    )
     shown_at: tuple[int, ...] = (50, 200, 500, 1000, 1500, 2000)
     seed: int = 1
 
@@ -73,9 +73,10 @@ def train(config: ToyConfig, out: Path) -> Path:
         real, fake = network.discriminator(recovered), network.discriminator(encrypted)
         bce = F.binary_cross_entropy_with_logits(real, torch.ones_like(real))
         bce = bce + F.binary_cross_entropy_with_logits(fake, torch.zeros_like(fake))  # Eq. 5 and 6
-        error = (recovered - x).square().sum(1).mean()  # Eq. 7
+        far = (recovered - x).square().sum(1).mean()  # Eq. 7
         optimizer.zero_grad()
-        (bce + config.recovered_weight * error).backward()  # lines 4 and 5 of Algorithm 1: D and G_e descend as one
+        loss = bce + config.recovered_weight * far  # D and G_e descend as one: lines 4 and 5 of Algorithm 1
+        loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         if step in config.shown_at or step == config.steps:
             with torch.no_grad():
@@ -120,4 +121,4 @@ def cloud(draw: ImageDraw.ImageDraw, column: int, row: int, x: Tensor, group: Te
     places = ((x / REACH).clamp(-1, 1) * 0.47 + 0.5) * PANEL
     for (across, up), number in zip(places.tolist(), group.tolist(), strict=True):
         a, b = left + across, top + PANEL - up
-        draw.ellipse((a - 2, b - 2, a + 2, b + 2), fill=COLORS[number % len(COLORS)])
+        draw.ellipse((a - 2, b - 2, a + 2, b + 2), fill="#" + COLORS[number % len(COLORS)])

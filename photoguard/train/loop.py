@@ -6,7 +6,6 @@ import contextlib
 import io
 import json
 import math
-import os
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -38,6 +37,11 @@ class Place:
     def first(self) -> bool:
         """Whether this is the process that writes files and shows progress."""
         return self.rank == 0
+
+    @property
+    def gpu(self) -> bool:
+        """Whether bf16 and compiling pay here."""
+        return self.device.type == "cuda"
 
 
 @contextlib.contextmanager
@@ -132,7 +136,7 @@ class Log:
         kept = [line for line in read_log(folder) if line["step"] <= from_step] if from_step else []
         self.path.write_text("".join(json.dumps(line) + "\n" for line in kept))
 
-    def write(self, step: int, **values: float | str) -> None:
+    def write(self, step: int, **values: float | str | list[str]) -> None:
         """Add a line."""
         rounded = {k: round(v, 6) if isinstance(v, float) else v for k, v in values.items()}
         with self.path.open("a") as file:
@@ -164,7 +168,7 @@ def save_sheet(path: Path, rows: list[Tensor]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
     Image.fromarray(pixels).save(part, "PNG")
-    os.replace(part, path)
+    part.replace(path)
 
 
 def save_plot(folder: Path, series: dict[str, str]) -> Path | None:
@@ -175,7 +179,9 @@ def save_plot(folder: Path, series: dict[str, str]) -> Path | None:
         return None
     lines = read_log(folder)
     figure = Figure(figsize=(7, 2.2 * len(series)), layout="constrained")
-    for axis, (key, label) in zip(figure.subplots(len(series), squeeze=False)[:, 0], series.items(), strict=True):
+    for axis, (key, label) in zip(
+        figure.subplots(len(series), squeeze=False)[:, 0], series.items(), strict=True
+    ):
         points = [(line["step"], line[key]) for line in lines if key in line]
         axis.plot([x for x, _ in points], [y for _, y in points])
         axis.set(xlabel="step", ylabel=label)
