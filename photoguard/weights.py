@@ -37,7 +37,7 @@ class Weights:
 SHIPPED: dict[str, Weights] = {
     "ddm": Weights(
         file="ddm.safetensors",
-        sha256="",
+        sha256="4a60352f50b97e59a0b74ae24efc1971e1aa8fb23d661b22d21ef26dcfdc6e97",
         licence="MIT",
         source="trained by this project, see weights/README.md",
         config={"widths": [16, 48, 96], "maps": 64, "one_in": 64, "blocks": 3}
