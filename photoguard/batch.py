@@ -41,7 +41,7 @@ def plan(inputs: Sequence[Path], output: Path | None, recursive: bool) -> list[T
     pairs = list(_pairs(inputs, recursive, files.photos_in))
     if not pairs:
         raise UsageError("there is no photo here", "--recursive looks into subfolders too")
-    single = len(inputs) == 1 and not inputs[0].is_dir()
+    single = len(inputs) == 1 and not files.is_folder(inputs[0])
     if output is not None and single and not _is_folder(output):
         if output.suffix.lower() != ".png":
             raise UsageError(
@@ -71,7 +71,7 @@ def plan_restoring(inputs: Sequence[Path], output: Path | None, recursive: bool)
     pairs = list(_pairs(inputs, recursive, files.pictures_in))
     if not pairs:
         raise UsageError("there is no public picture here", "--recursive looks into subfolders too")
-    if output is not None and len(inputs) == 1 and not inputs[0].is_dir() and not _is_folder(output):
+    if output is not None and len(inputs) == 1 and not files.is_folder(inputs[0]) and not _is_folder(output):
         if output.suffix.lower() != ".png":
             raise UsageError(f"{files.shown(output)} is no PNG name", "restored photos are PNG")
         return [Task(inputs[0], output)]
@@ -92,7 +92,7 @@ def _distinct(tasks: list[Task]) -> list[Task]:
 
 
 def _is_folder(path: Path) -> bool:
-    return path.is_dir() or path.suffix == ""
+    return files.is_folder(path) or path.suffix == ""
 
 
 def _pairs(
@@ -101,12 +101,12 @@ def _pairs(
     """Each photo once, with the folder that it has below the input it was found in."""
     seen: set[Path] = set()
     for path in inputs:
-        found = listed(path, recursive) if path.is_dir() else [path]
+        found = listed(path, recursive) if files.is_folder(path) else [path]
         for source in found:
             if source.absolute() in seen:
                 continue
             seen.add(source.absolute())
-            yield source, source.parent.relative_to(path) if path.is_dir() else Path()
+            yield source, source.parent.relative_to(path) if files.is_folder(path) else Path()
 
 
 def run(tasks: Iterable[Task], work: Callable[[Task], Result]) -> Iterator[Outcome[Result]]:

@@ -39,6 +39,27 @@ def shown(path: Path | str) -> str:
     )
 
 
+def is_there(path: Path) -> bool:
+    """Whether something has this name; a name that nothing can have, such as a long key, is not there."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
+
+
+def is_folder(path: Path) -> bool:
+    """Whether a folder has this name."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
+
+
+def is_same(one: Path, other: Path) -> bool:
+    """Whether two names lead to the same file."""
+    return is_there(one) and is_there(other) and one.samefile(other)
+
+
 def read_file(path: Path, limit: int = 1 << 31) -> bytes:
     """All bytes of a regular file, or an error that names what stands in the way."""
     name = shown(path)
@@ -165,7 +186,9 @@ def _place(source: Path, target: Path, force: bool) -> None:
 
 def refuse_existing(target: Path) -> None:
     """Raise when something is already at the target."""
-    if target.exists() or target.is_symlink():
+    with writing(target):
+        taken = target.exists() or target.is_symlink()
+    if taken:
         raise OutputExistsError(
             f"{shown(target)} already exists", "choose another name with -o, or --force to overwrite it"
         )

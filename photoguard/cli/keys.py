@@ -155,7 +155,7 @@ def chosen_recipients(to: Sequence[str], passphrase: bool, voice: Voice) -> Reci
     for one in to:
         if one == "self":
             keys += own_recipients(voice)
-        elif one.startswith(("age1", "ssh-")) and not Path(one).exists():
+        elif one.startswith(("age1", "ssh-")) and not files.is_there(Path(one)):
             keys.append(identities.parse_recipient(one))
         else:
             keys += identities.parse_recipients(files.read_file(Path(one)).decode("utf-8", "replace"))

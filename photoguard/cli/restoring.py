@@ -45,7 +45,7 @@ def decrypt(
     """Restore photos: NAME.pub.png and its private file become NAME.restored.png."""
     voice = Voice(json, quiet, verbose)
     tasks = batch.plan_restoring(pictures, output, recursive)
-    batch_mode = len(tasks) > 1 or pictures[0].is_dir()
+    batch_mode = len(tasks) > 1 or files.is_folder(pictures[0])
     if batch_mode and private:
         raise UsageError(
             "--private belongs to one picture", "each of several uses the private files beside it"
@@ -57,7 +57,7 @@ def decrypt(
         from photoguard import images
 
         files.finish_killed_runs(task.public.parent)
-        if task.public.exists() and task.public.samefile(task.source):
+        if files.is_same(task.public, task.source):
             raise UsageError(
                 f"{files.shown(task.public)} is the picture itself", "choose another name with -o"
             )
@@ -88,7 +88,7 @@ def verify(
     """Prove that pictures can be restored with your key, without writing anything."""
     voice = Voice(json, quiet, verbose)
     tasks = batch.plan_restoring(pictures, None, recursive)
-    batch_mode = len(tasks) > 1 or pictures[0].is_dir()
+    batch_mode = len(tasks) > 1 or files.is_folder(pictures[0])
     open_one = _opener(private, load_identities(key, voice), changed, max_pixels)
     report_batch(voice, tasks, lambda task: open_one(task.source), _describe_verified, batch_mode, "verified")
 
@@ -119,7 +119,7 @@ def _private_beside(picture: Path) -> list[Path]:
         for path in picture.parent.iterdir()
         if path.name == stem + files.PRIVATE_SUFFIX
         or (path.name.startswith(stem + ".") and path.name.endswith(files.PRIVATE_SUFFIX))
-    ) if picture.parent.is_dir() else []  # fmt: skip
+    ) if files.is_folder(picture.parent) else []  # fmt: skip
     if not found:
         expected = files.shown(picture.with_name(stem + files.PRIVATE_SUFFIX))
         raise UnreadableError(f"{expected} does not exist", "name the private file with --private")
@@ -191,7 +191,7 @@ def grant(
     target = output or private.with_name(
         files.stem_of(private, files.PRIVATE_SUFFIX) + ".grant" + files.PRIVATE_SUFFIX
     )
-    if target.exists() and private.exists() and target.samefile(private):
+    if files.is_same(target, private):
         raise UsageError("the grant would replace the private file itself", "choose another name with -o")
     if not force:
         files.refuse_existing(target)
