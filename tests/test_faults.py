@@ -1,0 +1,267 @@
+"""Things that go wrong around the program: it is killed, disks fill up, folders cannot be written.
+
+Whatever happens, there are both outputs or neither, and what is there opens.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+from nursery import Nursery
+from PIL import Image
+
+from photoguard import files, images
+
+REGION = ("--method", "solid", "--faces", "none", "--region", "10,10,30,30", "--exact")
+# Nobody can give up more rights than these: then file modes bind root too.
+NO_RIGHTS = """
+import ctypes
+libc = ctypes.CDLL(None)
+assert libc.capset((ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)()) == 0
+"""
+
+
+@pytest.fixture(scope="module")
+def nursery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nursery]:
+    made = Nursery(tmp_path_factory.mktemp("nursery"))
+    made.run("keygen")
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    return picture(folder / "photo.png")
+
+
+def picture(path: Path, seed: int = 7) -> Path:
+    noise = np.random.default_rng(seed).integers(0, 255, (60, 80, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(path, "PNG")
+    return path
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def pair(photo: Path) -> tuple[Path, Path]:
+    return photo.with_suffix(".pub.png"), photo.with_suffix(".priv")
+
+
+def pixels(path: Path) -> np.ndarray:
+    return images.decode(path.read_bytes(), path.name).pixels
+
+
+# Killed
+
+
+def settle(nursery: Nursery, photo: Path) -> None:
+    """A minute later, the next run in the folder, of another photo."""
+    for left in photo.parent.glob(".photoguard-*"):
+        os.utime(left, (0, 0))
+    other = picture(photo.with_name("other.png"), 8)
+    nursery.run("encrypt", other, *REGION)
+    for path in (other, *pair(other)):
+        path.unlink()
+
+
+def both_or_neither(nursery: Nursery, photo: Path) -> bool:
+    """Whether the pair is there, after checking that it is whole."""
+    public, private = pair(photo)
+    assert public.exists() is private.exists(), names(photo.parent)
+    assert not list(photo.parent.glob(".photoguard-*")), names(photo.parent)
+    if public.exists():
+        nursery.run("decrypt", public, "-o", photo.with_name("back.png"))
+        assert np.array_equal(pixels(photo.with_name("back.png")), pixels(photo))
+        photo.with_name("back.png").unlink()
+    return public.exists()
+
+
+def test_killed_at_fifty_moments(nursery: Nursery, photo: Path) -> None:
+    usual = max(nursery.run("encrypt", photo, *REGION, "--force").seconds for _ in range(3))
+    killed = 0
+    for moment in np.linspace(0, usual, 50):
+        for path in pair(photo):
+            path.unlink(missing_ok=True)
+        killed += nursery.run("encrypt", photo, *REGION, code=None, kill_after=float(moment)).code == -9
+        settle(nursery, photo)
+        both_or_neither(nursery, photo)
+    assert killed > 25, f"only {killed} runs were killed before they ended"
+
+
+def steps(nursery: Nursery, photo: Path, *options: str) -> Iterator[int]:
+    """Kill `encrypt` before each of its changes of the folder, one after the other, until it gets through."""
+    for step in range(100):
+        done = nursery.run(
+            "encrypt", photo, *REGION, *options, code=None, die_at=step, within=photo.parent / files.STAGING
+        )
+        yield step
+        if done.code == 0:
+            assert step > 8, "a run has more steps than that"
+            return
+        assert done.code == -9, done.stderr
+    raise AssertionError("it never got through")
+
+
+def test_killed_at_every_step(nursery: Nursery, photo: Path) -> None:
+    seen = []
+    for _ in steps(nursery, photo):
+        settle(nursery, photo)
+        seen.append(both_or_neither(nursery, photo))
+        for path in pair(photo):
+            path.unlink(missing_ok=True)
+    assert seen == sorted(seen), "from one step on the outputs appear"
+    assert seen.count(True) > 3, "kills after the decision were among them, also between the two outputs"
+
+
+def test_killed_at_every_step_of_overwriting(nursery: Nursery, photo: Path) -> None:
+    nursery.run("encrypt", photo, *REGION)
+    public, private = pair(photo)
+    old = public.read_bytes(), private.read_bytes()
+    changes = []
+    for _ in steps(nursery, photo, "--force"):
+        settle(nursery, photo)
+        assert both_or_neither(nursery, photo), "there is always a pair"
+        new = public.read_bytes(), private.read_bytes()
+        assert (new[0] == old[0]) is (new[1] == old[1]), "both are old or both are new"
+        changes.append(new != old)
+        old = new
+    assert changes == sorted(changes) and set(changes) == {False, True}
+
+
+@pytest.mark.parametrize("after", ["private", "both"])
+def test_killed_right_after_an_output_was_put_in_place(nursery: Nursery, photo: Path, after: str) -> None:
+    kill = f"""
+import os, signal
+link, count = os.link, {1 if after == "private" else 2}
+def dying(*args, **kwargs):
+    global count
+    link(*args, **kwargs)
+    count -= 1
+    if not count:
+        os.kill(os.getpid(), signal.SIGKILL)
+os.link = dying
+"""
+    public, private = pair(photo)
+    for finish in ("another photo", "the same command"):
+        nursery.run("encrypt", photo, *REGION, code=-9, before=kill)
+        assert (private.exists(), public.exists()) == (True, after == "both")
+        if finish == "another photo":
+            settle(nursery, photo)
+        else:
+            done = nursery.run("encrypt", photo, *REGION, code=8)
+            assert "already exists" in done.stderr
+        assert both_or_neither(nursery, photo)
+        public.unlink()
+        private.unlink()
+
+
+def test_leftovers_are_not_photos_and_a_living_run_is_left_alone(nursery: Nursery, photo: Path) -> None:
+    dead = photo.with_name(".photoguard-0123456789abcdef")
+    alive = photo.with_name(".photoguard-fedcba9876543210")
+    for folder in (dead, alive):
+        folder.mkdir()
+        picture(folder / "photo.pub.png", 3)
+        picture(folder / "holiday.png", 4)
+    handle = os.open(alive, os.O_RDONLY)
+    fcntl.flock(handle, fcntl.LOCK_EX)
+    try:
+        done = nursery.run("encrypt", photo.parent, *REGION, "--recursive", "--json")
+        assert [json.loads(line)["source"] for line in done.stdout.splitlines()] == [str(photo)]
+        assert names(photo.parent) == [alive.name, "photo.png", "photo.priv", "photo.pub.png"]
+        assert names(alive) == ["holiday.png", "photo.pub.png"]
+        done = nursery.run("decrypt", photo.parent, "--recursive", "--json", "-o", photo.parent / "back")
+        assert len(done.stdout.splitlines()) == 1
+    finally:
+        os.close(handle)
+
+
+# Disks and folders
+
+
+@contextmanager
+def small_disk(path: Path, kilobytes: int) -> Iterator[None]:
+    path.mkdir(exist_ok=True)
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={kilobytes}k", "tmpfs", str(path)]
+    try:
+        done = subprocess.run(mount, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        pytest.skip("there is no mount program")
+    if done.returncode:
+        pytest.skip(f"a small file system cannot be mounted here: {done.stderr.strip()}")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "-l", str(path)], check=True)
+
+
+def test_a_full_disk(nursery: Nursery, tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    with small_disk(disk, 32):
+        photo = picture(disk / "photo.png")
+        done = nursery.run("encrypt", photo, *REGION, code=3)
+        assert "the disk is full" in done.stderr and "nothing was written" in done.stderr
+        assert names(disk) == ["photo.png"]
+
+
+def test_a_disk_that_is_full_when_restoring(nursery: Nursery, photo: Path, tmp_path: Path) -> None:
+    nursery.run("encrypt", photo, *REGION)
+    disk = tmp_path / "disk"
+    with small_disk(disk, 8):
+        done = nursery.run("decrypt", pair(photo)[0], "-o", disk / "back.png", code=3)
+        assert "the disk is full" in done.stderr
+        assert names(disk) == []
+
+
+def test_a_limit_on_file_sizes(nursery: Nursery, photo: Path) -> None:
+    limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (8000, 8000))"
+    done = nursery.run("encrypt", photo, *REGION, code=3, before=limit)
+    assert f"cannot write {photo.with_suffix('.pub.png')}" in done.stderr
+    assert os.strerror(errno.EFBIG) in done.stderr
+    assert names(photo.parent) == ["photo.png"]
+
+
+def test_a_folder_without_permission(nursery: Nursery, photo: Path) -> None:
+    photo.parent.chmod(0o500)
+    try:
+        done = nursery.run("encrypt", photo, *REGION, code=3, before=NO_RIGHTS)
+        assert "no permission" in done.stderr and "-o" in done.stderr
+    finally:
+        photo.parent.chmod(0o700)
+    assert names(photo.parent) == ["photo.png"]
+
+
+def test_a_read_only_file_system(nursery: Nursery, tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    with small_disk(disk, 256):
+        photo = picture(disk / "photo.png")
+        subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+        done = nursery.run("encrypt", photo, *REGION, code=3)
+        assert "the file system is read-only" in done.stderr
+        assert names(disk) == ["photo.png"]
+
+
+def test_a_file_where_the_output_folder_should_be(nursery: Nursery, photo: Path) -> None:
+    target = photo.with_name("notes") / "x.pub.png"
+    photo.with_name("notes").write_text("not a folder")
+    done = nursery.run("encrypt", photo, *REGION, "-o", target, code=3)
+    assert "cannot write" in done.stderr
+    assert names(photo.parent) == ["notes", "photo.png"]
+
+
+def test_a_name_that_is_too_long(nursery: Nursery, photo: Path) -> None:
+    long = photo.rename(photo.with_name("a" * 250 + ".png"))
+    done = nursery.run("encrypt", long, *REGION, code=3)
+    assert "name is too long" in done.stderr
+    assert names(photo.parent) == [long.name]
