@@ -25,7 +25,7 @@ MARGIN = 0.25  # of the face's longer side, on every side: hair and ears belong 
 class Options:
     """What to protect in a photo, and how."""
 
-    method: str = "solid"
+    method: str = "ddm"
     settings: methods.Settings = field(default_factory=methods.Settings)
     detection: DetectionSettings = field(default_factory=DetectionSettings)
     faces: Literal["all", "largest", "none"] | tuple[int, ...] = "all"  # numbers as `detect` prints them
@@ -185,7 +185,7 @@ def protect_file(
         raise UsageError("the public and the private file must be in one folder", "move one afterwards")
     files.finish_killed_runs(public.parent)  # first: what they left decides which outputs exist
     for target in (public, private):
-        if target.exists() and target.samefile(source):
+        if files.is_same(target, source):
             raise UsageError(f"{files.shown(target)} is the photo itself", "choose another name with -o")
         if not force:
             files.refuse_existing(target)

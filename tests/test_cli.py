@@ -14,7 +14,14 @@ from PIL import Image
 
 from photoguard import images, png
 
-BY_HAND = ("--faces", "none", "--region", "150,30,120,150")  # what needs no detector starts much faster
+BY_HAND = (
+    "--method",
+    "solid",
+    "--faces",
+    "none",
+    "--region",
+    "150,30,120,150",
+)  # what needs no detector starts much faster
 
 
 def pixels(path: Path) -> np.ndarray:
@@ -43,16 +50,16 @@ def test_a_photo_is_protected_and_restored(photoguard: Shell, portrait: Path) ->
     photoguard("decrypt", public)
     restored = pixels(portrait.with_name("portrait.restored.png"))
     assert np.array_equal(restored[250:], original[250:])
-    assert np.abs(restored.astype(int) - original).mean() < 0.5
+    assert np.abs(restored.astype(int) - original).mean() < 1
     photoguard("verify", public)
     assert sorted(p.name for p in portrait.parent.iterdir()) == [
         "portrait.jpg", "portrait.priv", "portrait.pub.png", "portrait.restored.png",
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("method", ["solid", "blur", "pixelate"])
+@pytest.mark.parametrize("method", ["ddm", "solid", "blur", "pixelate"])
 def test_exact_restores_every_pixel(photoguard: Shell, portrait: Path, method: str) -> None:
-    photoguard("encrypt", portrait, "--method", method, "--exact", *BY_HAND)
+    photoguard("encrypt", portrait, *BY_HAND, "--method", method, "--exact")
     done = photoguard("decrypt", portrait.with_name("portrait.pub.png"), "--json")
     assert json.loads(done.stdout)["exact"] is True
     assert np.array_equal(pixels(portrait.with_name("portrait.restored.png")), pixels(portrait))
@@ -116,12 +123,25 @@ def test_the_preview_shows_what_was_found(photoguard: Shell, portrait: Path) -> 
 
 def test_regions_cover_other_things(photoguard: Shell, tmp_path: Path) -> None:
     photo = small(tmp_path / "plates")
-    photoguard("encrypt", photo, "--faces", "none", "--region", "10,10,20,8", "--region", "60,50,500,500")
+    photoguard(
+        "encrypt",
+        photo,
+        "--method",
+        "solid",
+        "--faces",
+        "none",
+        "--region",
+        "10,10,20,8",
+        "--region",
+        "60,50,500,500",
+    )
     covered, original = pixels(photo.with_name("small.pub.png")), pixels(photo)
     assert (covered[10:18, 10:30] == covered[10, 10]).all() and (covered[50:, 60:] == covered[50, 60]).all()
     assert np.array_equal(covered[:10], original[:10])
     for wrong in ("1,2,3", "a,b,c,d", "5,5,0,9", "500,500,10,10"):
-        photoguard("encrypt", photo, "--faces", "none", "--region", wrong, "--force", code=2)
+        photoguard(
+            "encrypt", photo, "--method", "solid", "--faces", "none", "--region", wrong, "--force", code=2
+        )
 
 
 def test_overlapping_regions_come_back_whole_and_one_grant_shows_no_more_than_its_own(
@@ -129,7 +149,7 @@ def test_overlapping_regions_come_back_whole_and_one_grant_shows_no_more_than_it
 ) -> None:
     photo = small(tmp_path / "overlap")
     regions = ("--region", "10,10,30,30", "--region", "25,25,20,20")
-    photoguard("encrypt", photo, "--faces", "none", *regions, "--exact")
+    photoguard("encrypt", photo, "--method", "solid", "--faces", "none", *regions, "--exact")
     public, private = photo.with_name("small.pub.png"), photo.with_name("small.priv")
     photoguard("decrypt", public)
     assert np.array_equal(pixels(photo.with_name("small.restored.png")), pixels(photo))
@@ -145,7 +165,17 @@ def test_a_grant_gives_some_faces_to_someone_else(photoguard: Shell, tmp_path: P
     ana = tmp_path / "ana.key"
     recipient = json.loads(photoguard("keygen", "-o", ana, "--json").stdout)["recipient"]
     photoguard(
-        "encrypt", photo, "--faces", "none", "--exact", "--region", "5,5,20,20", "--region", "50,30,20,20"
+        "encrypt",
+        photo,
+        "--method",
+        "solid",
+        "--faces",
+        "none",
+        "--exact",
+        "--region",
+        "5,5,20,20",
+        "--region",
+        "50,30,20,20",
     )
     public, private = photo.with_name("small.pub.png"), photo.with_name("small.priv")
     before = public.read_bytes()
@@ -171,7 +201,7 @@ def test_a_grant_gives_some_faces_to_someone_else(photoguard: Shell, tmp_path: P
 
 def test_a_platform_that_strips_chunks_keeps_the_picture_private(photoguard: Shell, tmp_path: Path) -> None:
     photo = small(tmp_path / "posted")
-    photoguard("encrypt", photo, "--faces", "none", "--region", "10,10,30,30")
+    photoguard("encrypt", photo, "--method", "solid", "--faces", "none", "--region", "10,10,30,30")
     public = photo.with_name("small.pub.png")
     Image.open(public).save(public)  # drops what it does not know
     assert png.public_chunk(public.read_bytes()) is None
@@ -182,7 +212,18 @@ def test_a_platform_that_strips_chunks_keeps_the_picture_private(photoguard: She
 
 def test_portable_files_survive_a_platform(photoguard: Shell, tmp_path: Path) -> None:
     photo = small(tmp_path / "posted")
-    photoguard("encrypt", photo, "--faces", "none", "--region", "10,10,30,30", "--portable", "--exact")
+    photoguard(
+        "encrypt",
+        photo,
+        "--method",
+        "solid",
+        "--faces",
+        "none",
+        "--region",
+        "10,10,30,30",
+        "--portable",
+        "--exact",
+    )
     public = photo.with_name("small.pub.png")
     assert png.public_chunk(public.read_bytes()) is None
     photoguard("decrypt", public)
@@ -197,7 +238,7 @@ def test_portable_files_survive_a_platform(photoguard: Shell, tmp_path: Path) ->
 
 def test_an_edited_picture_is_noticed(photoguard: Shell, tmp_path: Path) -> None:
     photo = small(tmp_path / "edited")
-    photoguard("encrypt", photo, "--faces", "none", "--region", "10,10,30,30")
+    photoguard("encrypt", photo, "--method", "solid", "--faces", "none", "--region", "10,10,30,30")
     public = photo.with_name("small.pub.png")
     chunk = png.public_chunk(public.read_bytes())
     changed = pixels(public).copy()
@@ -210,7 +251,7 @@ def test_an_edited_picture_is_noticed(photoguard: Shell, tmp_path: Path) -> None
 def test_a_private_file_of_another_photo_is_refused(photoguard: Shell, tmp_path: Path) -> None:
     one, other = small(tmp_path / "a", "one.png"), small(tmp_path / "a", "other.png")
     for photo in (one, other):
-        photoguard("encrypt", photo, "--faces", "none", "--region", "10,10,30,30")
+        photoguard("encrypt", photo, "--method", "solid", "--faces", "none", "--region", "10,10,30,30")
     done = photoguard(
         "decrypt", one.with_name("one.pub.png"), "--private", other.with_name("other.priv"), code=6
     )
@@ -225,7 +266,7 @@ def test_a_folder_is_worked_through_to_its_end(photoguard: Shell, tmp_path: Path
     small(album, ".hidden.png", 4)
     (album / "broken.jpg").write_bytes(b"no photo at all")
     (album / "notes.txt").write_text("no photo either")
-    region = ("--faces", "none", "--region", "5,5,20,20")
+    region = ("--method", "solid", "--faces", "none", "--region", "5,5,20,20")
     done = photoguard("encrypt", album, "-o", tmp_path / "shared", "-r", *region, "--json", code=10)
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     assert [("error" in line) for line in lines] == [True, False, False, False]
@@ -249,8 +290,21 @@ def test_a_folder_is_worked_through_to_its_end(photoguard: Shell, tmp_path: Path
 def test_originals_are_never_touched(photoguard: Shell, tmp_path: Path) -> None:
     photo = small(tmp_path / "kept", "photo.png")
     before = photo.read_bytes()
-    photoguard("encrypt", photo, "--faces", "none", "--region", "1,1,9,9", "-o", photo, "--force", code=2)
-    photoguard("encrypt", photo, "--faces", "none", "--region", "1,1,9,9")
+    photoguard(
+        "encrypt",
+        photo,
+        "--method",
+        "solid",
+        "--faces",
+        "none",
+        "--region",
+        "1,1,9,9",
+        "-o",
+        photo,
+        "--force",
+        code=2,
+    )
+    photoguard("encrypt", photo, "--method", "solid", "--faces", "none", "--region", "1,1,9,9")
     photoguard("decrypt", photo.with_name("photo.pub.png"), "-o", photo, code=8)
     public = photo.with_name("photo.pub.png")
     photoguard("decrypt", public, "-o", public, "--force", code=2)
@@ -261,7 +315,7 @@ def test_sealing_to_others_and_to_a_passphrase(photoguard: Shell, tmp_path: Path
     photo = small(tmp_path / "sealed")
     key = tmp_path / "friend.key"
     recipient = json.loads(photoguard("keygen", "-o", key, "--json").stdout)["recipient"]
-    region = ("--faces", "none", "--region", "1,1,30,30")
+    region = ("--method", "solid", "--faces", "none", "--region", "1,1,30,30")
     done = photoguard("encrypt", photo, *region, "--to", recipient)
     assert "--to self" in done.stderr
     public = photo.with_name("small.pub.png")
@@ -289,14 +343,14 @@ def test_what_is_sealed_to_me_opens_with_the_recovery_identity(photoguard: Shell
     photo = small(tmp_path / "safe")
     spare = tmp_path / "spare.key"
     photoguard("keygen", "--recovery", spare)
-    photoguard("encrypt", photo, "--faces", "none", "--region", "1,1,30,30")
+    photoguard("encrypt", photo, "--method", "solid", "--faces", "none", "--region", "1,1,30,30")
     photoguard("verify", photo.with_name("small.pub.png"), "--key", spare)
 
 
 def test_a_locked_identity_asks_for_its_passphrase(photoguard: Shell, tmp_path: Path) -> None:
     photo = small(tmp_path / "locked")
     photoguard("keygen", "--passphrase", typed="correct horse\n")
-    photoguard("encrypt", photo, "--faces", "none", "--region", "1,1,30,30")
+    photoguard("encrypt", photo, "--method", "solid", "--faces", "none", "--region", "1,1,30,30")
     public = photo.with_name("small.pub.png")
     photoguard("decrypt", public, typed="battery staple\n", code=5)
     photoguard("decrypt", public, typed="correct horse\n")
@@ -304,7 +358,9 @@ def test_a_locked_identity_asks_for_its_passphrase(photoguard: Shell, tmp_path: 
 
 def test_inspect_needs_no_key(photoguard: Shell, tmp_path: Path) -> None:
     photo = small(tmp_path / "open")
-    photoguard("encrypt", photo, "--faces", "none", "--region", "10,10,30,30", "--method", "blur")
+    photoguard(
+        "encrypt", photo, "--method", "solid", "--faces", "none", "--region", "10,10,30,30", "-m", "blur"
+    )
     record = json.loads(photoguard("inspect", photo.with_name("small.pub.png"), "--json").stdout)
     assert record["faces"][0]["box"] == [10, 10, 30, 30] and record["faces"][0]["method"] == "blur"
     record = json.loads(photoguard("inspect", photo.with_name("small.priv"), "--json").stdout)
@@ -330,7 +386,7 @@ def test_quick_commands_load_no_heavy_library(
 
 def test_restoring_a_plain_cover_never_loads_torch(photoguard: Shell, tmp_path: Path) -> None:
     photo = small(tmp_path / "light")
-    photoguard("encrypt", photo, "--faces", "none", "--region", "1,1,30,30")
+    photoguard("encrypt", photo, "--method", "solid", "--faces", "none", "--region", "1,1,30,30")
     photoguard("decrypt", photo.with_name("small.pub.png"), before="import sys; sys.modules['torch'] = None")
 
 
@@ -348,7 +404,7 @@ def test_wrong_words_are_usage_errors(photoguard: Shell, tmp_path: Path) -> None
 
 def test_the_pixel_cap_is_an_option(photoguard: Shell, tmp_path: Path) -> None:
     photo = small(tmp_path / "large")
-    region = ("--faces", "none", "--region", "1,1,30,30")
+    region = ("--method", "solid", "--faces", "none", "--region", "1,1,30,30")
     assert "--max-pixels" in photoguard("encrypt", photo, *region, "--max-pixels", "4000", code=3).stderr
     photoguard("encrypt", photo, *region, "--max-pixels", "5000")
 
@@ -367,7 +423,7 @@ def test_ctrl_c_ends_a_folder_run_cleanly(photoguard: Shell, tmp_path: Path) -> 
         "files.Stage.publish = publish"
     )
     photoguard("keygen")
-    region = ("--faces", "none", "--region", "1,1,30,30")
+    region = ("--method", "solid", "--faces", "none", "--region", "1,1,30,30")
     done = photoguard("encrypt", album, *region, code=130, before=interrupt)
     assert "interrupted" in done.stderr
     left = sorted(p.name for p in album.iterdir() if p.suffix == ".priv" or p.name.endswith(".pub.png"))

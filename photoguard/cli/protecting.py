@@ -22,6 +22,7 @@ PIXEL_CAP = 200_000_000
 class MethodName(StrEnum):
     """The covers to choose from."""
 
+    ddm = "ddm"
     solid = "solid"
     blur = "blur"
     pixelate = "pixelate"
@@ -29,7 +30,9 @@ class MethodName(StrEnum):
 
 @guarded
 def encrypt(
-    photos: Annotated[list[Path], typer.Argument(help="Photos, or folders of photos.", show_default=False)],
+    photos: Annotated[
+        list[Path], typer.Argument(help="Photos, or folders of photos.", show_default=False, readable=False)
+    ],
     output: Annotated[
         Path | None,
         typer.Option(
@@ -38,7 +41,7 @@ def encrypt(
     ] = None,
     method: Annotated[
         MethodName, typer.Option("--method", "-m", help="What strangers see in a face's place.")
-    ] = MethodName.solid,
+    ] = MethodName.ddm,
     strength: Annotated[
         float,
         typer.Option(
@@ -51,6 +54,15 @@ def encrypt(
     exact: Annotated[
         bool, typer.Option("--exact", help="Restore every pixel exactly; the files grow.")
     ] = False,
+    quality: Annotated[
+        float | None,
+        typer.Option(
+            "--quality",
+            min=20.0,
+            max=60.0,
+            help="Restore ddm faces with at least so many decibels (exit 9 if not).",
+        ),
+    ] = None,
     to: options.To = None,
     passphrase: Annotated[
         bool, typer.Option("--passphrase", help="Seal to a passphrase instead of recipients.")
@@ -103,10 +115,12 @@ def encrypt(
     uncertain: Literal["cover", "drop", "fail"] = (
         "drop" if strict_faces else "fail" if fail_on_uncertain else "cover"
     )
+    if quality is not None and (exact or method is not MethodName.ddm):
+        raise UsageError("--quality belongs to --method ddm without --exact", "leave one of them out")
     chosen_faces, kept = _faces(faces), _numbers(keep, "--keep")
     regions = tuple(map(_box, region or []))
     tasks = batch.plan(photos, output, recursive)
-    batch_mode = len(tasks) > 1 or photos[0].is_dir()
+    batch_mode = len(tasks) > 1 or files.is_folder(photos[0])
     if batch_mode and (isinstance(chosen_faces, tuple) or keep):
         raise UsageError("face numbers belong to one photo", "give one photo, or use --faces all or largest")
     recipients = chosen_recipients(to or [], passphrase, voice)
@@ -117,7 +131,7 @@ def encrypt(
 
     choice = protect.Options(
         method=method.value,
-        settings=Settings(strength, exact),
+        settings=Settings(strength, exact, quality),
         detection=detection_settings(min_face, threshold, thorough),
         faces=chosen_faces,
         keep=kept,
@@ -230,7 +244,7 @@ def _box(text: str) -> Box:
 
 @guarded
 def detect(
-    photo: Annotated[Path, typer.Argument(help="The photo to look at.", show_default=False)],
+    photo: Annotated[Path, typer.Argument(help="The photo to look at.", show_default=False, readable=False)],
     preview: Annotated[
         Path | None,
         typer.Option(
@@ -283,7 +297,7 @@ def _write_preview(preview: Path, photo: Path, data: Any, found: Sequence[Any], 
     from photoguard import images
     from photoguard.preview import draw
 
-    if preview.exists() and preview.samefile(photo):
+    if files.is_same(preview, photo):
         raise UsageError("the preview would replace the photo", "choose another name with --preview")
     picture = images.encode_preview(draw(data.shallow(), found), preview.suffix)
     with files.staged(preview.parent, force) as stage:
