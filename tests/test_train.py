@@ -16,8 +16,9 @@ import torch
 from PIL import Image
 
 from photoguard import weights
-from photoguard.errors import UnreadableError, UnwritableError, UsageError
+from photoguard.errors import UnreadableError, UnwritableError, UsageError, WeightsError
 from photoguard.nets import ddm as nets
+from photoguard.nets.squeezenet import SqueezeNet
 from photoguard.train import data, ddm, ddm_toy, loop
 
 TINY = ddm.Config(
@@ -223,7 +224,7 @@ def objective(**changes):
     return ddm.Objective(config, nets.DDM(config.network), None)
 
 
-def step_of(judge, count=12, side=32):
+def step_of(judge, count=12, side=64):
     generator = torch.Generator().manual_seed(0)
     x = torch.rand(count, 3, side, side, generator=generator)
     shape = (count, 1, side // 16, side // 16)
@@ -231,9 +232,10 @@ def step_of(judge, count=12, side=32):
 
 
 def test_discriminator_and_network_descend_the_same_loss():
-    judge = objective(same_weight=0.0)
+    judge = objective(same_weight=0.0, spread_weight=0.0)
     parts = step_of(judge)
-    assert torch.allclose(parts["total"], parts["mse"] + judge.config.fake_weight * parts["bce"])  # Eq. 9
+    expected = parts["mse"] + judge.config.fake_weight * parts["bce"]  # Eq. 9
+    assert torch.allclose(parts["total"], expected)
     parts["total"].backward()
     judged = [p.grad for p in judge.parameters()]
     assert all(grad is not None and grad.isfinite().all() for grad in judged)
@@ -309,6 +311,48 @@ def test_the_principal_start_restores_smooth_pictures_at_once(share):
     before = quality()
     ddm.principal_start(network, x[:30])
     assert before < 15 and quality() > 25
+
+
+def test_the_check_start_compares_private_and_public_maps():
+    torch.manual_seed(0)
+    network = nets.DDM(nets.DDMConfig(widths=(12, 24, 48), blocks=1))
+    pixels = np.stack([np.asarray(picture(seed, 64)) for seed in range(40)])
+    x = loop.as_tensor(pixels, torch.device("cpu"))
+    ddm.principal_start(network, x)
+    ddm.check_start(network, 2.0, torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        public, private = network.encode(x)
+        compared = network.up[0](torch.cat([public, private], 1))[:, -2:]
+        wrong = network.up[0](torch.cat([public, private + 1], 1))[:, -2:]
+    assert compared.abs().max() < 1e-3
+    assert (wrong[:, 1] - 2).abs().max() < 1e-3 and (wrong[:, 0] + 2).abs().max() < 1e-3
+    assert 0.2 < private.std() < 2
+
+
+def test_a_private_map_that_is_a_constant_costs():
+    spread_out = torch.linspace(-1.7, 1.7, 1000)
+    assert ddm.spread(spread_out) < 0.01
+    assert ddm.spread(torch.full((10,), 2.0)) > 1
+    assert ddm.spread(spread_out + 3) > 5
+
+
+def test_perceptual_networks_by_name(tmp_path):
+    from safetensors.torch import save_file
+
+    save_file({k: v.half() for k, v in SqueezeNet().state_dict().items()}, tmp_path / "phi")
+    phi = ddm.perceptual_network(f"squeezenet:{tmp_path / 'phi'}", torch.device("cpu"))
+    x = torch.rand(2, 3, 64, 64)
+    assert [maps.shape[1] for maps in phi(x)] == [96, 256, 256]
+    judge = ddm.Objective(TINY, nets.DDM(TINY.network), phi)
+    assert judge.perceptual(x, x) == 0 and judge.perceptual(x, 1 - x) > 0
+    step_of(judge)["total"].backward()
+    assert all(weight.grad is None for weight in phi.parameters())
+    assert ddm.perceptual_network("none", torch.device("cpu")) is None
+    with pytest.raises(UsageError, match="no perceptual network"):
+        ddm.perceptual_network("alexnet", torch.device("cpu"))
+    save_file({"x": torch.zeros(1)}, tmp_path / "other")
+    with pytest.raises(WeightsError, match="no SqueezeNet"):
+        ddm.perceptual_network(f"squeezenet:{tmp_path / 'other'}", torch.device("cpu"))
 
 
 def test_learning_rate_rises_and_falls():

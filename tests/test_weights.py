@@ -97,8 +97,13 @@ def test_foreign_safetensors_are_refused():
 
     with pytest.raises(WeightsError, match="no weights of ours"):
         weights.parsed(save({"x": torch.zeros(1)}), "it")
-    with pytest.raises(WeightsError, match="another kind"):
-        weights.parsed(save({"x": torch.zeros(1)}, {"config": "{}", "format": "other"}), "it")
+    with pytest.raises(WeightsError, match="no weights of ours"):
+        weights.parsed(save({"x": torch.zeros(1)}, {"photoguard-weights-2": "{}"}), "it")
+
+
+def test_the_same_weights_are_the_same_bytes(tmp_path):
+    network = DDM(TINY)
+    assert len({weights.save_ddm(tmp_path / str(n), network) for n in range(5)}) == 1
 
 
 def test_every_pinned_file_is_there_and_loads_from_another_folder(tmp_path):
