@@ -103,7 +103,8 @@ def recipients(
     identity: Annotated[
         Path | None,
         typer.Argument(
-            help="Identity file, recipients file or NAME.priv; your default identity's otherwise."
+            help="Identity file, recipients file or NAME.priv; your default identity's otherwise.",
+            readable=False,
         ),
     ] = None,
     json: options.Json = False,
@@ -123,9 +124,9 @@ def recipients(
 
 def _recipient_lines(path: Path) -> list[str]:
     public = path.with_name(path.name + PUBLIC)
-    if not path.exists() and not public.exists():
+    if path == default_identity() and not path.exists() and not public.exists():
         raise WrongKeyError("you have no identity yet", "make one with `photoguard keygen`")
-    text = files.read_file(public if public.exists() else path).decode("utf-8", "replace")
+    text = files.read_file(public if files.is_there(public) else path).decode("utf-8", "replace")
     lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#")]
     own = identities.recipients_of(text)
     if not own:

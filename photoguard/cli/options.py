@@ -13,11 +13,13 @@ Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say more about w
 Debug = Annotated[bool, typer.Option("--debug", help="Show where in the program an error arose.")]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite outputs that exist.")]
 Recursive = Annotated[bool, typer.Option("--recursive", "-r", help="Look into subfolders too.")]
+# `readable=False` everywhere: photoguard says itself what stands in the way of reading, with exit code 3.
 Key = Annotated[
     Path | None,
     typer.Option(
         "--key",
         "-k",
+        readable=False,
         help="Identity file (age, with or without a passphrase) or SSH private key to open with; "
         "your default identity when left out.",
     ),
@@ -27,6 +29,7 @@ Private = Annotated[
     typer.Option(
         "--private",
         "-p",
+        readable=False,
         help="Private file to open faces with; repeat it to add up several. NAME.priv and NAME.*.priv "
         "beside the picture when left out.",
     ),

@@ -16,7 +16,8 @@ from photoguard.cli.voice import Voice, ask_passphrase, guarded
 from photoguard.errors import UnreadableError, UsageError
 
 Pictures = Annotated[
-    list[Path], typer.Argument(help="Public pictures, or folders of them.", show_default=False)
+    list[Path],
+    typer.Argument(help="Public pictures, or folders of them.", show_default=False, readable=False),
 ]
 
 
@@ -156,7 +157,9 @@ def _faces_text(restored: Any) -> str:
 
 @guarded
 def grant(
-    private: Annotated[Path, typer.Argument(help="A private file that you can open.", show_default=False)],
+    private: Annotated[
+        Path, typer.Argument(help="A private file that you can open.", show_default=False, readable=False)
+    ],
     to: options.To = None,
     passphrase: Annotated[
         bool, typer.Option("--passphrase", help="Seal to a passphrase instead of recipients.")
@@ -213,7 +216,9 @@ def grant(
 
 @guarded
 def inspect(
-    file: Annotated[Path, typer.Argument(help="A public picture or a private file.", show_default=False)],
+    file: Annotated[
+        Path, typer.Argument(help="A public picture or a private file.", show_default=False, readable=False)
+    ],
     json: options.Json = False,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
