@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 __all__ = ["DetectionSettings", "Face", "detect"]
 
 
-def detect(pixels: NDArray[np.uint8], settings: DetectionSettings = DetectionSettings()) -> list[Face]:
+DEFAULT = DetectionSettings()
+
+
+def detect(pixels: NDArray[np.uint8], settings: DetectionSettings = DEFAULT) -> list[Face]:
     """Every face on an upright (H, W, 3) RGB photo, in reading order: top edge first, then left edge."""
     from photoguard.detection.search import search
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
+
+SAME_MIDDLE = 0.5  # of the smaller box's longer side: two heads side by side are a whole side apart
+SAME_SIZE = 2.0  # a turned or partly seen face comes back larger or smaller, rarely by more
 
 
 @dataclass(frozen=True)
@@ -17,13 +21,26 @@ class Candidates:
     boxes: Array  # (N, 4) left, top, right, bottom
     scores: Array  # (N,) 0..1
     landmarks: Array  # (N, 5, 2) x, y
+    rotations: NDArray[np.intp]  # (N,) degrees by which the photo was turned
 
     def __len__(self) -> int:
         return len(self.scores)
 
     def take(self, chosen: NDArray[np.intp] | NDArray[np.bool_]) -> Candidates:
         """Some of them, in the given order."""
-        return Candidates(self.boxes[chosen], self.scores[chosen], self.landmarks[chosen])
+        return Candidates(
+            self.boxes[chosen], self.scores[chosen], self.landmarks[chosen], self.rotations[chosen]
+        )
+
+
+def joined(parts: Sequence[Candidates]) -> Candidates:
+    """All of several passes, at least one."""
+    return Candidates(
+        np.concatenate([part.boxes for part in parts]),
+        np.concatenate([part.scores for part in parts]),
+        np.concatenate([part.landmarks for part in parts]),
+        np.concatenate([part.rotations for part in parts]),
+    )
 
 
 def overlaps(box: Array, boxes: Array, of_smaller: bool = False) -> Array:
@@ -59,3 +76,45 @@ def squared(boxes: Array) -> Array:
     middle = (boxes[:, :2] + boxes[:, 2:]) / 2
     half = (boxes[:, 2:] - boxes[:, :2]).max(axis=1, keepdims=True) / 2
     return np.concatenate([middle - half, middle + half], axis=1)
+
+
+def turned_back(found: Candidates, rotation: int, width: int, height: int) -> Candidates:
+    """From a photo turned counterclockwise by `rotation` degrees to the width x height one it was."""
+
+    def back(points: Array) -> Array:
+        x, y = points[..., 0], points[..., 1]
+        if rotation == 90:
+            return np.stack([width - y, x], axis=-1)
+        if rotation == 180:
+            return np.stack([width - x, height - y], axis=-1)
+        if rotation == 270:
+            return np.stack([y, height - x], axis=-1)
+        return points
+
+    corners = back(found.boxes.reshape(-1, 2, 2))  # two opposite ones, whichever they now are
+    boxes = np.concatenate([corners.min(axis=1), corners.max(axis=1)], axis=1)
+    rotations = np.full(len(found), rotation, dtype=np.intp)
+    return Candidates(boxes, found.scores, back(found.landmarks), rotations)
+
+
+def merged(parts: Sequence[Candidates]) -> Candidates:
+    """One answer a face from passes that may each have found it, the best score first.
+
+    Two boxes are the same face when their middles are close and their sizes alike: what overlap alone
+    cannot tell from a child held in front of somebody.
+    """
+    found = joined(parts)
+    order = np.argsort(-found.scores, kind="stable")
+    kept: list[int] = []
+    for number in order:
+        if not any(_same_face(found.boxes[number], found.boxes[other]) for other in kept):
+            kept.append(int(number))
+    return found.take(np.array(kept, dtype=np.intp))
+
+
+def _same_face(one: Array, other: Array) -> bool:
+    sides, other_sides = one[2:] - one[:2], other[2:] - other[:2]
+    apart = np.abs((one[:2] + one[2:]) - (other[:2] + other[2:])) / 2
+    near = bool((apart < SAME_MIDDLE * np.minimum(sides, other_sides).max()).all())
+    alike = bool(max(sides.max(), other_sides.max()) < SAME_SIZE * min(sides.max(), other_sides.max()))
+    return near and alike

@@ -21,26 +21,49 @@ BATCH = 64  # crops at once
 
 
 @dataclass(frozen=True)
-class Thresholds:
-    """The lowest scores that pass P-Net, R-Net and O-Net."""
+class Sieve:
+    """The lowest scores that pass each network on the way to `look_again`, which has the last word.
 
-    propose: float = 0.6
-    refine: float = 0.7
-    decide: float = 0.6
+    Of a large photo's candidates nine in ten are tiny and none of them a face, and R-Net's look at each
+    costs as much as P-Net's at 600 pixels; so the two finest sizes of the pyramid have their own bar.
+    """
+
+    finest: float
+    propose: float
+    refine: float
+    decide: float
 
 
-def propose(photo: Halvings, nets: Networks, min_face: float, threshold: float) -> Array:
-    """Square boxes (N, 4) that P-Net finds worth a closer look."""
+UPRIGHT = Sieve(0.85, 0.7, 0.4, 0.1)
+TURNED = Sieve(0.95, 0.9, 0.6, 0.3)  # only what scores high is accepted there, so little else need pass
+UPRIGHT_THOROUGH = Sieve(0.6, 0.6, 0.4, 0.1)
+TURNED_THOROUGH = Sieve(0.9, 0.8, 0.5, 0.2)
 
-    def scan(tile: tuple[Pixels, int, int, float]) -> tuple[Array, Array]:
+# Evidence at which a candidate is as often a face as not: there the score is 0.5.
+EVEN = 2.5
+VOTE = 8.0  # logits further out say nothing more, and must not outvote the other views
+
+
+def find(photo: Halvings, nets: Networks, min_face: float, sieve: Sieve) -> Candidates:
+    """Everything on the photo as it stands that resembles an upright face."""
+    boxes = refine(photo, nets, propose(photo, nets, min_face, sieve), sieve.refine)
+    return look_again(photo, nets, decide(photo, nets, boxes, sieve.decide))
+
+
+def propose(photo: Halvings, nets: Networks, min_face: float, sieve: Sieve) -> Array:
+    """Square boxes (N, 4) that P-Net finds worth a closer look.
+
+    No suppression between sizes: neighbors differ so much that it drops two candidates in a hundred.
+    """
+    largest = P_CELL / min_face
+    fine = largest * FACTOR**1.5
+
+    def scan(tile: tuple[Pixels, int, int, float]) -> Array:
         picture, left, top, scale = tile
-        boxes, scores = scan_tile(picture, nets, threshold)
-        return (boxes + np.array([left, top, left, top])) / scale, scores
+        boxes = scan_tile(picture, nets, sieve.finest if scale > fine else sieve.propose)
+        return (boxes + np.array([left, top, left, top])) / scale
 
-    found = list(nets.workers.map(scan, _tiles(photo, P_CELL / min_face)))
-    boxes = np.concatenate([np.empty((0, 4)), *(boxes for boxes, _ in found)])
-    scores = np.concatenate([np.empty(0), *(scores for _, scores in found)])
-    return squared(boxes[suppress(boxes, scores, 0.7)])
+    return squared(np.concatenate([np.empty((0, 4)), *nets.workers.map(scan, _tiles(photo, largest))]))
 
 
 def _tiles(photo: Halvings, scale: float) -> Iterator[tuple[Pixels, int, int, float]]:
@@ -54,18 +77,17 @@ def _tiles(photo: Halvings, scale: float) -> Iterator[tuple[Pixels, int, int, fl
                 yield even[top : top + rows, left : left + columns], left, top, exact
 
 
-def scan_tile(tile: Pixels, nets: Networks, threshold: float) -> tuple[Array, Array]:
-    """P-Net's boxes (N, 4) and scores on one small picture, local maxima only."""
+def scan_tile(tile: Pixels, nets: Networks, threshold: float) -> Array:
+    """P-Net's boxes (N, 4) on one small picture, local maxima only."""
     with torch.inference_mode():
         pixels = torch.from_numpy(np.ascontiguousarray(tile)).to(nets.device)
         logits, features = nets.propose(pixels.permute(2, 0, 1)[None].float())  # already channels-last
         # Of 3 x 3 neighbors, which overlap by more than half, the best one is enough.
         peaks = torch.nn.functional.max_pool2d(logits[None], 3, 1, 1)[0]
         rows, columns = torch.nonzero((logits == peaks) & (logits > _logit(threshold)), as_tuple=True)
-        scores = logits[rows, columns].double().sigmoid().cpu().numpy()
         offsets = nets.propose.offsets(features[rows, columns]).double().cpu().numpy()
     corner = torch.stack([columns, rows], dim=1).double().cpu().numpy() * P_STRIDE
-    return moved(np.concatenate([corner, corner + P_CELL], axis=1), offsets), scores
+    return moved(np.concatenate([corner, corner + P_CELL], axis=1), offsets)
 
 
 def refine(photo: Halvings, nets: Networks, boxes: Array, threshold: float) -> Array:
@@ -89,25 +111,45 @@ def run_refine(photo: Halvings, nets: Networks, boxes: Array) -> tuple[Array, Ar
     return np.concatenate(logits), np.concatenate(offsets)
 
 
-def decide(photo: Halvings, nets: Networks, boxes: Array, threshold: float) -> Candidates:
-    """O-Net's final boxes, scores and landmarks."""
-    found = run_decide(photo, nets, boxes)
-    found = found.take(found.scores >= threshold)
-    return found.take(suppress(found.boxes, found.scores, 0.7, of_smaller=True))
+def decide(photo: Halvings, nets: Networks, boxes: Array, threshold: float) -> Array:
+    """O-Net keeps the better of the candidates and puts tight boxes (N, 4) around them."""
+    logits, offsets, _ = run_decide(photo, nets, boxes)
+    kept = logits > _logit(threshold)
+    boxes, logits = moved(boxes[kept], offsets[kept]), logits[kept]
+    return boxes[suppress(boxes, logits, 0.7, of_smaller=True)]
 
 
-def run_decide(photo: Halvings, nets: Networks, boxes: Array) -> Candidates:
-    """O-Net's answer for each of the square boxes (N, 4), in their order."""
+def look_again(photo: Halvings, nets: Networks, boxes: Array) -> Candidates:
+    """Judge tight boxes (N, 4) by several views of each: as it is, mirrored, a little closer and farther.
+
+    A face stays a face in all of them; a texture that resembles one by chance does not. R-Net, which
+    looks at coarser features, has half a vote.
+    """
+    squares = squared(boxes)
+    sides = np.tile(squares[:, 2:] - squares[:, :2], 2)
+    closer, farther = (squares + sides * np.array([d, d, -d, -d]) for d in (0.05, -0.05))
+    views = [squares, squares[:, [2, 1, 0, 3]], closer, farther]  # right edge before the left: mirrored
+    stacked = np.concatenate(views)
+    logits, offsets, landmarks = run_decide(photo, nets, stacked)
+    coarse, _ = run_refine(photo, nets, stacked)
+    votes = np.clip(logits, -VOTE, VOTE) + np.clip(coarse, -VOTE, VOTE) / 2
+    evidence = votes.reshape(len(views), -1).mean(axis=0)
+    count = len(boxes)
+    tight = moved(squares, offsets[:count])
+    points = squares[:, None, :2] + landmarks[:count] * sides[:, None, :2]
+    return Candidates(tight, _sigmoid(evidence - EVEN), points, np.zeros(count, dtype=np.intp))
+
+
+def run_decide(photo: Halvings, nets: Networks, boxes: Array) -> tuple[Array, Array, Array]:
+    """O-Net's logits (N,), offsets (N, 4) and landmarks (N, 5, 2) in sides of the square boxes (N, 4)."""
 
     def run(part: Array) -> tuple[Array, Array, Array]:
         with torch.inference_mode():
             logits, offsets, landmarks = nets.decide(_tensor(crops(photo, part, O_SIDE), nets))
         return _array(logits), _array(offsets), _array(landmarks)
 
-    answers = zip(*nets.workers.map(run, _batches(boxes)), strict=True)
-    logits, offsets, landmarks = (np.concatenate(answer) for answer in answers)
-    sides = boxes[:, None, 2:] - boxes[:, None, :2]
-    return Candidates(moved(boxes, offsets), _sigmoid(logits), boxes[:, None, :2] + landmarks * sides)
+    logits, offsets, landmarks = zip(*nets.workers.map(run, _batches(boxes)), strict=True)
+    return np.concatenate(logits), np.concatenate(offsets), np.concatenate(landmarks)
 
 
 def _batches(boxes: Array) -> list[Array]:

@@ -40,6 +40,14 @@ def halvings(pixels: Pixels) -> Halvings:
     return Halvings(pictures)
 
 
+def turned(photo: Halvings, rotation: int) -> Halvings:
+    """The photo turned counterclockwise by 0, 90, 180 or 270 degrees."""
+    how = {90: cv2.ROTATE_90_COUNTERCLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_CLOCKWISE}
+    if rotation == 0:
+        return photo
+    return Halvings([np.asarray(cv2.rotate(p, how[rotation]), dtype=np.uint8) for p in photo.pictures])
+
+
 def resized(picture: Pixels, width: int, height: int) -> Pixels:
     """Averaged down (or interpolated up) to width x height."""
     shrinks = width <= picture.shape[1] and height <= picture.shape[0]
@@ -57,7 +65,9 @@ def levels(photo: Halvings, scale: float, factor: float, shortest: int) -> Itera
 
 
 def crops(photo: Halvings, boxes: Array, side: int) -> Pixels:
-    """Each box (N, 4) as a side x side picture (N, side, side, 3); outside the photo its edge goes on.
+    """Each square box (N, 4) as a side x side picture (N, side, side, 3); outside the photo its edge goes on.
+
+    A box whose right edge comes first gives the mirror image.
 
     Each comes from the halving that has one to two pixels for one of the crop's, so that a large face
     costs as little as a small one and linear interpolation skips no pixel.
@@ -65,7 +75,7 @@ def crops(photo: Halvings, boxes: Array, side: int) -> Pixels:
     out = np.empty((len(boxes), side, side, 3), dtype=np.uint8)
     last = len(photo.pictures) - 1
     for number, (left, top, right, bottom) in enumerate(boxes):
-        shrink = max(max(right - left, bottom - top) / side, 1e-3)
+        shrink = max((bottom - top) / side, 1e-3)
         level = int(np.clip(np.floor(np.log2(shrink)), 0, last))
         picture = photo.pictures[level]
         to_x, to_y = picture.shape[1] / photo.width, picture.shape[0] / photo.height
