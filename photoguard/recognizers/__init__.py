@@ -12,7 +12,7 @@ from photoguard.recognizers.table import TABLE, TEMPLATES, Spec
 if TYPE_CHECKING:
     from photoguard.recognizers.alignment import aligned, chip_for
     from photoguard.recognizers.recognizer import Recognizer
-    from photoguard.recognizers.store import Entry, Proof, add, installed, load, remove
+    from photoguard.recognizers.store import Entry, Proof, add, file_hash, installed, load, remove
 
 __all__ = [
     "TABLE",
@@ -24,6 +24,7 @@ __all__ = [
     "add",
     "aligned",
     "chip_for",
+    "file_hash",
     "installed",
     "load",
     "remove",

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from photoguard import weights
 from photoguard.errors import UsageError, WeightsError
+from photoguard.files import read_file
 from photoguard.recognizers.architectures import State, build, fill, our_layout
 
 if TYPE_CHECKING:
@@ -49,9 +51,7 @@ def route(path: Path) -> str:
 def read_state(path: Path) -> State:
     """The tensors of a safetensors file or of a torch checkpoint, by name."""
     if path.suffix == ".safetensors":
-        from safetensors.torch import load_file
-
-        return load_file(path)
+        return weights.tensors(read_file(path), path.name)
     return _tensors(_read_checkpoint(path), path)
 
 

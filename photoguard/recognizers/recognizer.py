@@ -43,7 +43,7 @@ class Recognizer:
     def embed_pixels(self, chips: NDArray[np.uint8], batch: int = 64) -> NDArray[np.float32]:
         """(N, height, width, 3) pixels to (N, embedding), without gradients, a batch at a time."""
         parts = []
-        with torch.inference_mode():
+        with torch.no_grad():  # not inference mode: a TorchScript network may be trained later
             for start in range(0, len(chips), batch):
                 some = torch.from_numpy(chips[start : start + batch]).permute(0, 3, 1, 2).float()
                 parts.append(self.embed(some.to(self.device)).cpu().numpy())

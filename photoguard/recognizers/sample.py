@@ -13,6 +13,7 @@ from photoguard.recognizers.alignment import chip_for
 from photoguard.recognizers.table import TEMPLATES
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from torch import Tensor
 
     from photoguard.recognizers.table import Spec
@@ -21,11 +22,16 @@ if TYPE_CHECKING:
 ZOOM, MARGIN = 1.6, 4.0
 
 
+def sample_picture(side: int = 192) -> NDArray[np.uint8]:
+    """The sample face, (side, side, 3)."""
+    with resources.files("photoguard.recognizers").joinpath("sample_face.png").open("rb") as file:
+        image = Image.open(file).convert("RGB")
+    return np.asarray(image.resize((side, side), Image.Resampling.LANCZOS))
+
+
 def sample_chip(spec: Spec) -> Tensor:
     """The sample face as the recognizer of `spec` wants it: (1, 3, height, width) of 0..255."""
-    with resources.files("photoguard.recognizers").joinpath("sample_face.png").open("rb") as file:
-        pixels = np.asarray(Image.open(file).convert("RGB"))
-    chip = chip_for(spec, pixels, sample_landmarks())
+    chip = chip_for(spec, sample_picture(), sample_landmarks())
     return torch.from_numpy(chip).permute(2, 0, 1)[None].float()
 
 

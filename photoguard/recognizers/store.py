@@ -21,9 +21,6 @@ from photoguard.recognizers.table import TABLE, TEMPLATES, Spec
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-# Read flat numbers as zero: without this some networks run many times slower on a CPU.
-torch.set_flush_denormal(True)
-
 
 @dataclass(frozen=True)
 class Entry:
@@ -45,8 +42,8 @@ class Proof:
     """Cosine between the sample face and its mirror image: near 1 for a network that was read correctly."""
     noise: float
     """Cosine between the sample face and noise: near 0."""
-    published: bool | None
-    """Whether the file is the published one; None when nobody wrote down its hash."""
+    known: bool | None
+    """Whether the file is the one that was tried with photoguard; None when none was."""
 
 
 def folder_of_user() -> Path:
@@ -79,6 +76,7 @@ def add(
     spec = replace(_spec(name, arch, weights), name=name, **dict(changes or {}))  # type: ignore[arg-type]
     if spec.template not in TEMPLATES:
         raise UsageError(f"there is no template {spec.template!r}", f"one of {', '.join(TEMPLATES)}")
+    torch.set_flush_denormal(True)
     data = read_file(weights)
     sha256 = hashlib.sha256(data).hexdigest()
     recognizer = Recognizer(name, spec, network(weights, spec))
@@ -93,7 +91,12 @@ def add(
 
 
 def load(name: str, folder: Path | None = None) -> Recognizer:
-    """The installed recognizer `name`; its file is hashed before anything parses it."""
+    """The installed recognizer `name`; its file is hashed before anything parses it.
+
+    From then on this process reads the smallest of numbers as zero: some networks are many times slower on a
+    CPU without that.
+    """
+    torch.set_flush_denormal(True)
     folder = folder or folder_of_user()
     path = folder / f"{name}.json"
     if not path.is_file():
@@ -103,7 +106,7 @@ def load(name: str, folder: Path | None = None) -> Recognizer:
         )
     entry = _entry(path)
     file = folder / entry.file
-    if not file.is_file() or _hash(file) != entry.sha256:
+    if not file.is_file() or file_hash(file) != entry.sha256:
         raise WeightsError(f"the weights of {name} are missing or altered", "add the recognizer again")
     return Recognizer(name, entry.spec, network(file, entry.spec), entry.one_by_one)
 
@@ -121,7 +124,8 @@ def remove(name: str, folder: Path | None = None) -> None:
     file.unlink(missing_ok=True)
 
 
-def _hash(path: Path) -> str:
+def file_hash(path: Path) -> str:
+    """The sha256 of a weights file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

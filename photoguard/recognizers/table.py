@@ -24,7 +24,7 @@ class Spec:
     embedding: int
     source: str
     licence: str
-    sha256: str = ""  # of the file as published, where we have seen it
+    sha256: str = ""  # of the file that photoguard was tried with, where there is one
 
 
 # Where the landmarks (eyes, nose, corners of the mouth; x, y) come to lie, in pixels of the chip. The first
@@ -164,6 +164,7 @@ _SPECS = (
         embedding=128,
         source="github.com/Xiaoccer/MobileFaceNet_Pytorch: model/best/068.ckpt",
         licence="the repository states none; trained on CASIA-WebFace, non-commercial research",
+        sha256="ecf6c1bd879de673cc20ba069551620e6f9ff6c59a2d4565ba360690a7bc5b75",
     ),
     Spec(
         name="mobilefacenet-112",
@@ -177,6 +178,7 @@ _SPECS = (
         embedding=128,
         source="an ONNX export of a MobileFaceNet that takes RGB pixels of 0..255",
         licence="see where you got it",
+        sha256="aec9261a73b84fbe2ea0d7311cf7f2bcd238a8011d26eb9ba28449189795b0e7",
     ),
     Spec(
         name="edgeface-xs",
@@ -190,6 +192,7 @@ _SPECS = (
         embedding=512,
         source="github.com/otroshi/edgeface: EdgeFace-XS, exported with torch.jit.trace",
         licence="BSD-3-Clause",
+        sha256="34bb8f5d9a4ea309befb28076cfc2e780ce3f3ba27e021ea331446ca533855ce",
     ),
     _facenet("facenet-vggface2", "20180402-114759-vggface2.pt"),
     _facenet("facenet-casia", "20180408-102900-casia-webface.pt"),

@@ -1,0 +1,74 @@
+"""What an evaluation leaves behind: figures as JSON, tables as Markdown, sheets as PNG."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from dataclasses import asdict, is_dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
+
+from photoguard.evaluate import tables
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from photoguard.evaluate.covers import Pixels
+
+RESULTS, TABLES = "ddm.json", "ddm.md"
+
+
+def plain(value: Any) -> Any:
+    """Dataclasses as dicts, arrays left out, numbers short: what JSON can hold."""
+    if is_dataclass(value) and not isinstance(value, type):
+        derived = {
+            name: getattr(value, name) for name in ("times_chance", "above_chance") if hasattr(value, name)
+        }
+        return plain(asdict(value) | derived)
+    if isinstance(value, dict):
+        return {str(k): plain(v) for k, v in value.items() if not isinstance(v, np.ndarray)}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if isinstance(value, (float, np.floating)):
+        return None if math.isnan(value) else round(float(value), 6)
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def resumed(out: Path, heading: dict[str, Any]) -> dict[str, Any]:
+    """The results that an earlier run with the same heading left, or none yet."""
+    path = out / RESULTS
+    if path.is_file():
+        earlier: dict[str, Any] = json.loads(path.read_text())
+        if earlier.get("heading") == plain(heading):
+            return earlier
+    return {"heading": plain(heading), "rows": {}}
+
+
+def write(out: Path, results: dict[str, Any]) -> None:
+    """Results so far: JSON and tables, each whole or as before."""
+    for name, text in ((RESULTS, json.dumps(results, indent=1)), (TABLES, tables.page(results))):
+        part = out / (name + ".part")
+        part.write_text(text)
+        part.replace(out / name)
+
+
+def sheet(path: Path, rows: Sequence[Pixels], side: int = 96) -> None:
+    """Stacks of pictures as rows of one PNG."""
+    from PIL.Image import Resampling
+
+    count = max(len(row) for row in rows)
+    canvas = Image.new("RGB", (count * (side + 4), len(rows) * (side + 4)), "white")
+    for down, row in enumerate(rows):
+        for right, picture in enumerate(row):
+            small = Image.fromarray(picture).resize((side, side), Resampling.NEAREST)
+            canvas.paste(small, (right * (side + 4) + 2, down * (side + 4) + 2))
+    canvas.save(path, optimize=True)
+
+
+def file_name(name: str) -> str:
+    """A row's name as part of a file name."""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")

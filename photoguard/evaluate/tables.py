@@ -1,0 +1,255 @@
+"""The figures of an evaluation as Markdown tables, the paper's beside ours."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+# Table 1 of the paper (FaceScrub, %), Table 3 (LFW, %), Table 5 (share %, recovered and encrypted dB).
+PAPER_PLAIN = {
+    "Original": 84.6,
+    "random": 0.19,
+    "Pixelation(20)": 44.4,
+    "Blurring(16)": 41.2,
+    "P3(1)": 23.4,
+    "MSEDNet": 36.1,
+    "DDM": 3.43,
+}
+PAPER_UNRETRAINED = {"Original": 98.9, "UAP": 63.0, "FGSM": 19.8, "DDM": 0.01}
+PAPER_SPLITS = {
+    "P3(20)": (19.68, 37.86, 12.10),
+    "P3(10)": (23.5, 35.03, 12.00),
+    "P3(1)": (55.62, 30.83, 11.85),
+    "DDM": (1.56, 34.00, 4.41),
+}
+COMMAND = "photoguard evaluate ddm"
+
+
+def page(results: dict[str, Any]) -> str:
+    """The whole page."""
+    head, rows = results["heading"], results["rows"]
+    parts = [_introduction(head)]
+    if rows:
+        parts += [_retrained(rows, head), _verification(rows, head), _restored(rows)]
+        parts.append(_unretrained(rows, results.get("perturbed", {}), head))
+    if "splits" in results:
+        parts.append(_splits(results["splits"]))
+    if "sizes" in results:
+        parts.append(_sizes(results["sizes"]))
+    if results.get("maps"):
+        parts.append(_maps(results["maps"]))
+    return "\n".join(parts)
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table, first column to the left."""
+    rule = ["---", *["--:" for _ in head[1:]]]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in (head, rule, *rows)) + "\n"
+
+
+def percent(value: float | None) -> str:
+    """A share as a percentage."""
+    return "" if value is None else f"{100 * value:.1f} %"
+
+
+def interval(value: dict[str, float]) -> str:
+    """An accuracy with the ends of its confidence interval."""
+    return f"{percent(value['value'])} ({100 * value['low']:.1f}-{100 * value['high']:.1f})"
+
+
+def _number(value: float | None, digits: int = 2) -> str:
+    return "" if value is None else f"{value:.{digits}f}"
+
+
+def _introduction(head: dict[str, Any]) -> str:
+    flag = " --quick" if head["size"] == "quick" else ""
+    return f"""# What covers still tell
+
+Written by `{COMMAND}{flag}`; all figures on this page are of the **{head["size"]}** size: {head["people"]}
+people of Labeled Faces in the Wild with {head["photos"]} photos, {head["tested"]} faces named in
+{head["seeds"]} run(s), {head["pairs"]} verification pairs of other people. No network of the tool was trained
+on any of these faces. Attackers see the saved 8-bit covers and may train on as many pairs of face and cover
+as they like; landmarks for alignment are given to them.
+"""
+
+
+def _retrained(rows: dict[str, Any], head: dict[str, Any]) -> str:
+    lines = []
+    for name, row in rows.items():
+        plain, strong = row["plain"], row["strong"]
+        lines.append(
+            [
+                name,
+                interval(plain["accuracy"]),
+                f"{plain['times_chance']:.1f}",
+                _number(PAPER_PLAIN.get(name)),
+                interval(strong["accuracy"]),
+                f"{strong['times_chance']:.1f}",
+                "yes" if plain["above_chance"] or strong["above_chance"] else "no",
+            ]
+        )
+    first = next(iter(rows.values()))["plain"]
+    text = f"""
+## Recognizers trained on the covers
+
+Nine tenths of each person's covers to train on, the rest to name (the paper's Tables 1 and 2). Chance is
+{percent(1 / first["people"])}; always naming the person with most photos gives {percent(first["blind"])}.
+Brackets: 95 % confidence interval. The strong recognizer is {head["strong"]}, fine-tuned. The paper's column
+is of FaceScrub with 530 people, where chance is 0.19 %.
+
+"""
+    columns = ["cover", "plain CNN", "x chance", "paper, %", "strong", "x chance", "above chance"]
+    return text + table(columns, lines)
+
+
+def _verification(rows: dict[str, Any], head: dict[str, Any]) -> str:
+    names = head["recognizers"]
+    lines = [
+        [
+            name,
+            *[percent(row["verified"][reader]["accuracy"]["value"]) for reader in names],
+            percent(row["verified_retrained"]["accuracy"]["value"]) if row["verified_retrained"] else "",
+        ]
+        for name, row in rows.items()
+    ]
+    text = """
+## Same person or not
+
+Two covers, of people whom the attacker has never met: LFW's pairs, ten folds, 50 % is guessing. First
+recognizers as they are, then the strong one after its training on the covers of the closed set.
+
+"""
+    return text + table(["cover", *names, f"{head['strong']}, retrained"], lines)
+
+
+def _restored(rows: dict[str, Any]) -> str:
+    lines = [
+        [
+            name,
+            _number(row["psnr"]),
+            _number(row["ssim"], 3),
+            _number(row["difference"], 1),
+            _number(row["restored"]["psnr"]),
+            _number(row["restored"]["ssim"], 3),
+            _number(row["restored"]["perceptual"]),
+            _number(row["restored"]["cosine"]),
+            _number(row["restored"]["stranger"]),
+        ]
+        for name, row in rows.items()
+    ]
+    text = """
+## Covers beside faces, and faces restored from covers
+
+PSNR (dB) and SSIM between cover and face, and by how many of 256 levels the covers of two photos differ on
+average. Then a decoder trained on pairs of cover and face restores people it has not seen: PSNR, SSIM,
+perceptual distance (lower is nearer), cosine between the recognizer's embeddings of restored and true face,
+and the same cosine to a stranger's face. A decoder that learned nothing draws everybody's mean face.
+
+"""
+    columns = [
+        "cover",
+        "PSNR",
+        "SSIM",
+        "differ by",
+        "restored PSNR",
+        "SSIM",
+        "perceptual",
+        "cosine",
+        "stranger",
+    ]
+    return text + table(columns, lines)
+
+
+def _unretrained(rows: dict[str, Any], perturbed: dict[str, Any], head: dict[str, Any]) -> str:
+    names = head["recognizers"]
+    lines = [
+        [
+            name,
+            *[percent(row["unretrained"][reader]["accuracy"]["value"]) for reader in names],
+            _number(PAPER_UNRETRAINED.get(name)),
+        ]
+        for name, row in (rows | perturbed).items()
+    ]
+    text = f"""
+## Recognizers that were not retrained
+
+The closed set again, named by recognizers that know the same people's open photos (the paper's Table 3).
+FGSM and UAP change each pixel by at most 10 levels, against {head["strong"]}. This table alone says little:
+whoever attacks covers will train on them.
+
+"""
+    return text + table(["cover", *names, "paper, %"], lines)
+
+
+def _splits(splits: dict[str, Any]) -> str:
+    lines = []
+    for name, split in splits.items():
+        paper = PAPER_SPLITS.get(name)
+        lines.append(
+            [
+                name,
+                percent(split["share"]),
+                _number(split["recovered"]),
+                _number(split["encrypted"]),
+                _number(split.get("identity"), 3),
+                _number(split.get("secret_bytes"), 0),
+                _number(split.get("public_bytes"), 0),
+                " / ".join(f"{value:g}" for value in paper) if paper else "",
+            ]
+        )
+    text = """
+## Shares
+
+What each split keeps private (of the bytes for P3, of the features for networks), PSNR in dB of the recovered
+and of the encrypted face, cosine of the recovered face's embedding, and bytes of P3's two JPEG files at
+quality 90. In the last column the paper's Table 5: share in %, recovered, encrypted. P3 gives back exactly
+the JPEG that it split, whatever the threshold.
+
+"""
+    columns = ["split", "private", "recovered", "encrypted", "identity", "secret", "public", "paper"]
+    return text + table(columns, lines)
+
+
+def _sizes(sizes: dict[str, Any]) -> str:
+    lines = [
+        [name, *[_number(size[key], 0) for key in ("private_feature", "private_file", "carrier")]]
+        for name, size in sizes.items()
+    ]
+    text = """
+## Sizes
+
+Bytes for one face of 128 x 128 pixels: private feature, whole private file for one X25519 recipient, sealed
+public bytes before padding.
+
+"""
+    return text + table(["method", "private feature", "private file", "carrier"], lines)
+
+
+def _maps(maps: dict[str, Any]) -> str:
+    lines = []
+    for name, found in maps.items():
+        for key in ("owner", "zeros", "mean", "regressed", "fresh"):
+            one = found[key]
+            r2 = _number(found["r2"], 3) if key == "regressed" else ""
+            lines.append(
+                [name, _MAPS[key], _number(one["psnr"]), _number(one["ssim"], 3), _number(one["cosine"]), r2]
+            )
+    text = """
+## If the public maps were readable
+
+The paper's own setting. photoguard seals the public maps, and this table is why: people that the attackers
+had not seen, restored from the public maps with something else in the private one's place.
+
+"""
+    return text + table(["network", "private map", "PSNR", "SSIM", "cosine", "R2"], lines)
+
+
+_MAPS = {
+    "owner": "the true one",
+    "zeros": "zeros",
+    "mean": "the mean of others",
+    "regressed": "predicted from the public maps",
+    "fresh": "none: a decoder of the attacker's own",
+}

@@ -1,0 +1,376 @@
+"""The measuring tools measure: metrics against known values, attacks against covers that leak or don't."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+
+from photoguard.evaluate import attacks, covers, ddm, maps, metrics, perturbations, report, tables
+from photoguard.evaluate.attackers import Training
+from photoguard.evaluate.faces import Faces, tenth
+from photoguard.evaluate.lfw import open_lfw, usual_landmarks
+from photoguard.nets.ddm import DDM, DDMConfig
+from photoguard.recognizers import TABLE
+from photoguard.recognizers.recognizer import Recognizer
+
+RNG = np.random.default_rng
+
+
+@pytest.fixture(autouse=True)
+def _numbers_as_they_are():
+    """Recognizers let the processor flush the smallest numbers; other tests want them."""
+    yield
+    torch.set_flush_denormal(False)
+
+
+# --- metrics ---
+
+
+def test_psnr_of_a_known_error():
+    a = np.full((8, 8, 3), 100, np.uint8)
+    assert metrics.psnr(a, a + 16) == pytest.approx(10 * math.log10(255**2 / 256))
+    assert metrics.psnr(a, a) == math.inf
+
+
+def ssim_by_definition(a, b):
+    """One window at a time, weighted by hand."""
+    axis = np.arange(-5, 6)
+    window = np.exp(-(axis[:, None] ** 2 + axis**2) / (2 * 1.5**2))
+    window /= window.sum()
+    values = []
+    for row in range(5, a.shape[0] - 5):
+        for column in range(5, a.shape[1] - 5):
+            for channel in range(3):
+                x = a[row - 5 : row + 6, column - 5 : column + 6, channel].astype(float)
+                y = b[row - 5 : row + 6, column - 5 : column + 6, channel].astype(float)
+                mx, my = (window * x).sum(), (window * y).sum()
+                vx, vy = (window * (x - mx) ** 2).sum(), (window * (y - my) ** 2).sum()
+                cov = (window * (x - mx) * (y - my)).sum()
+                c1, c2 = 2.55**2, 7.65**2
+                top = (2 * mx * my + c1) * (2 * cov + c2)
+                values.append(top / ((mx**2 + my**2 + c1) * (vx + vy + c2)))
+    return np.mean(values)
+
+
+def test_ssim_is_what_its_definition_says():
+    a = RNG(0).integers(0, 256, (17, 15, 3), dtype=np.uint8)
+    b = np.clip(a * 0.7 + RNG(1).normal(20, 30, a.shape), 0, 255).astype(np.uint8)
+    assert metrics.ssim(a, b) == pytest.approx(ssim_by_definition(a, b), abs=1e-9)
+    assert metrics.ssim(a, a) == pytest.approx(1)
+
+
+def test_balanced_accuracy_does_not_reward_the_larger_class():
+    assert metrics.balanced_accuracy([0] * 9 + [1], [0] * 10) == 0.5
+
+
+def test_intervals_have_their_textbook_values():
+    wilson = metrics.proportion(10, 100)
+    assert (wilson.low, wilson.high) == (pytest.approx(0.0552, abs=1e-4), pytest.approx(0.1744, abs=1e-4))
+    assert metrics.proportion(0, 50).low == 0
+    student = metrics.mean_interval([0.1, 0.2, 0.3])
+    assert student.high - student.value == pytest.approx(4.303 * 0.1 / math.sqrt(3))
+
+
+def test_verification_of_scores_that_part_cleanly_and_of_scores_that_tell_nothing():
+    same = [np.arange(200) % 2 == 0 for _ in range(10)]
+    clean = metrics.verification([truth * 0.5 + RNG(0).random(200) * 0.1 for truth in same], same)
+    assert clean.accuracy.value == 1
+    assert clean.equal_error == 0
+    blind = metrics.verification([RNG(seed).random(200) for seed in range(10)], same)
+    assert blind.accuracy.holds(0.5)
+    assert blind.equal_error == pytest.approx(0.5, abs=0.05)
+    constant = metrics.verification([np.ones(200) for _ in range(10)], same)
+    assert constant.accuracy.value == 0.5  # equal scores cannot be parted
+
+
+def test_the_threshold_of_a_fold_is_not_chosen_on_that_fold():
+    scores = [np.array([0.1, 0.9]), np.array([0.4, 0.2])]
+    same = [np.array([False, True]), np.array([False, True])]
+    assert metrics.verification(scores, same).folds[1] < 1
+
+
+# --- LFW ---
+
+
+def write_lfw(folder: Path, people: int = 4, photos: int = 10) -> Path:
+    """A tiny LFW of noise, with its pairs file."""
+    for person in range(people):
+        for number in range(1, photos + 1):
+            path = folder / f"P{person}" / f"P{person}_{number:04d}.jpg"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(RNG(person).integers(0, 256, (250, 250, 3), dtype=np.uint8)).save(path)
+    (folder / "pairs.txt").write_text("2\t1\nP0\t1\t2\nP0\t1\tP1\t1\nP1\t3\t4\nP2\t1\tP3\t2\n")
+    return folder
+
+
+def test_lfw_reads_the_same_from_a_folder_and_from_a_zip(tmp_path):
+    import shutil
+
+    folder = write_lfw(tmp_path / "lfw", people=2, photos=4)
+    (folder / "pairs.txt").write_text("1\t1\nP0\t1\t2\nP0\t1\tP1\t1\n")
+    shutil.make_archive(str(tmp_path / "lfw"), "zip", folder)
+    a, b = open_lfw(folder), open_lfw(tmp_path)
+    assert a.names == b.names
+    assert a.folds == b.folds
+    assert [pair.same for pair in a.folds[0]] == [True, False]
+    np.testing.assert_array_equal(a.picture(a.names[0]), b.picture(b.names[0]))
+
+
+def test_the_fallback_landmarks_fit_both_sizes_of_lfw():
+    np.testing.assert_allclose(usual_landmarks(250) - usual_landmarks(200), 15)
+
+
+# --- attacks: they succeed where the cover leaks, and fail where it does not ---
+
+
+class Look(nn.Module):
+    """A recognizer of colors: the mean of each quarter of the chip, through a layer that can learn."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(12, 12)
+        nn.init.eye_(self.layer.weight)
+        nn.init.zeros_(self.layer.bias)
+
+    def forward(self, x):
+        return self.layer(nn.functional.adaptive_avg_pool2d(x, 2).flatten(1))
+
+
+def look() -> Recognizer:
+    from dataclasses import replace
+
+    return Recognizer(
+        "look", replace(TABLE["edgeface-xs"], height=32, width=32, template="32", embedding=12), Look()
+    )
+
+
+@pytest.fixture(autouse=True)
+def _small_template(monkeypatch):
+    from photoguard.recognizers import table
+
+    corners = ((8.0, 8.0), (24.0, 8.0), (16.0, 16.0), (8.0, 24.0), (24.0, 24.0))
+    monkeypatch.setitem(table.TEMPLATES, "32", corners)
+
+
+def crowd(people: int = 6, photos: int = 20, side: int = 32) -> Faces:
+    """People of a color in each quarter, and photos with noise and another brightness."""
+    rng = RNG(0)
+    looks = rng.uniform(40, 215, (people, 2, 2, 3)).repeat(side // 2, 1).repeat(side // 2, 2)
+    labels = np.arange(people).repeat(photos)
+    pixels = (
+        looks[labels]
+        + rng.normal(0, 12, (len(labels), side, side, 3))
+        + rng.normal(0, 6, (len(labels), 1, 1, 1))
+    )
+    corners = np.array(((8.0, 8.0), (24.0, 8.0), (16.0, 16.0), (8.0, 24.0), (24.0, 24.0)))
+    landmarks = np.tile(corners * side / 32, (len(labels), 1, 1))
+    return Faces(np.clip(pixels, 0, 255).astype(np.uint8), landmarks, labels)
+
+
+EFFORT = attacks.Effort(
+    side=32,
+    plain=Training(6, 3e-3),
+    strong=Training(6, 1e-2),
+    restore=Training(12, 5e-3, batch=16),
+    width=16,
+)
+
+
+def faint(faces):
+    """A cover that differs from gray by one level, and only in where the face is bright."""
+    return (128 + (faces.mean(3, keepdims=True) > 128)).astype(np.uint8).repeat(3, 3)
+
+
+SOLID = covers.baselines()["solid"]
+
+
+def test_a_tenth_of_everyone_is_tested_and_another_one_in_each_run():
+    labels = crowd().labels
+    tests = [set(tenth(labels, number)[1].tolist()) for number in range(3)]
+    assert not tests[0] & tests[1] | tests[1] & tests[2]
+    seen, unseen = tenth(labels, 0)
+    assert sorted([*seen, *unseen]) == list(range(len(labels)))
+    assert np.bincount(labels[unseen]).tolist() == [2] * 6
+
+
+def test_the_plain_cnn_reads_even_a_cover_of_one_gray_level():
+    faces = crowd()
+    assert attacks.plain_cnn(faint(faces.pixels), faces.labels, EFFORT, 1, "cpu").above_chance
+
+
+@pytest.mark.parametrize("cover", [SOLID, covers.baselines()["random"]], ids=["solid", "random"])
+def test_the_attacks_learn_nothing_where_there_is_nothing(cover):
+    faces = crowd()
+    shown = cover(faces.pixels)
+    plain = attacks.plain_cnn(shown, faces.labels, EFFORT, 2, "cpu")
+    strong = attacks.strong_recognizer(shown, faces, look, EFFORT, 1, "cpu").closed
+    assert not plain.above_chance
+    assert not strong.above_chance
+    assert len(plain.runs) == 2
+    assert plain.chance == pytest.approx(1 / 6)
+
+
+def test_a_fine_tuned_recognizer_and_an_untouched_one_name_open_faces():
+    faces = crowd()
+    negative = (255 - faces.pixels)[:, :, ::-1]
+    assert attacks.unretrained(faces.pixels, faces, look()).accuracy.value == 1
+    assert attacks.unretrained(negative, faces, look()).accuracy.value < 0.7
+    assert attacks.strong_recognizer(negative, faces, look, EFFORT, 1, "cpu").closed.above_chance
+
+
+def test_verification_of_strangers_with_and_without_training():
+    faces = crowd()
+    pairs = tuple(
+        (i, j, bool(faces.labels[i] == faces.labels[j])) for i in range(0, 120, 5) for j in range(1, 120, 7)
+    )
+    same = [pair for pair in pairs if pair[2]]
+    pairs = tuple(same + [pair for pair in pairs if not pair[2]][: len(same)])
+    open_faces = look().embed_pixels(faces.chips(look().spec))
+    assert attacks.verified(open_faces, pairs).accuracy.value > 0.9
+    strong = attacks.strong_recognizer(
+        SOLID(faces.pixels), faces, look, EFFORT, 1, "cpu", (SOLID(faces.pixels), faces, pairs)
+    )
+    assert strong.open_set.accuracy.value <= 0.6
+
+
+def test_the_restorer_restores_what_a_cover_leaks_and_the_mean_face_otherwise():
+    faces = crowd(people=20, photos=6)
+    leaking = attacks.restoring_decoder(255 - faces.pixels, faces, look(), EFFORT, "cpu")
+    blind = attacks.restoring_decoder(SOLID(faces.pixels), faces, look(), EFFORT, "cpu")
+    assert leaking.psnr > blind.psnr + 3
+    assert leaking.cosine > 0.8 > 0.3 > blind.cosine
+
+
+def test_perturbations_stay_within_their_bound_and_fool_their_recognizer():
+    faces = crowd()
+    target = look()
+    shown = perturbations.fgsm(faces, target, bound=60)
+    assert np.abs(shown.astype(int) - faces.pixels.astype(int)).max() <= 60
+    centers = perturbations.person_centers(faces, target)
+
+    def near(pixels):
+        embeddings = target.embed_pixels(faces.chips(target.spec, pixels))
+        return (embeddings * centers.numpy()[faces.labels]).sum(1).mean()
+
+    assert near(shown) < near(faces.pixels) - 0.02
+    common = perturbations.universal(faces, faces, target, bound=60, epochs=2)
+    change = common.astype(int) - faces.pixels.astype(int)
+    assert np.abs(change).max() <= 60
+    inside = (common > 0) & (common < 255)
+    assert np.ptp(np.where(inside, change, np.nan)[:, 5, 5, 0][inside[:, 5, 5, 0]]) <= 1  # one for all
+
+
+# --- readable maps ---
+
+
+def test_attacks_on_readable_maps_find_a_private_map_that_the_public_ones_foretell():
+    torch.manual_seed(0)
+    net = DDM(DDMConfig(widths=(8, 8, 16), maps=8, one_in=8, blocks=1)).eval()
+    with torch.no_grad():  # the private map is the sum of two public ones: nothing is private about it
+        net.down[-1].weight[-1] = net.down[-1].weight[0] + net.down[-1].weight[1]
+        net.down[-1].bias[-1] = net.down[-1].bias[0] + net.down[-1].bias[1]
+    faces = crowd(people=10, photos=10)
+    found = maps.readable_maps(net, faces, look(), Training(10, 1e-2, batch=8), "cpu")
+    assert found.r2 > 0.6
+    assert found.regressed.psnr == pytest.approx(found.owner.psnr, abs=1.0)
+    assert found.fresh.psnr > found.owner.psnr  # the untrained owner's decoder is no match for a trained one
+    assert found.private_spread > 0
+
+
+def test_explained_variance():
+    truth = RNG(0).normal(size=(50, 1, 2, 2)).astype(np.float32)
+    assert maps.explained(truth, truth) == 1
+    assert maps.explained(truth, np.broadcast_to(truth.mean(0), truth.shape)) == pytest.approx(0, abs=1e-6)
+
+
+# --- covers and report ---
+
+
+def test_every_cover_keeps_shape_and_type():
+    faces = crowd(people=1, photos=2, side=64).pixels
+    torch.manual_seed(0)
+    net = DDM(DDMConfig(widths=(4, 4, 4), maps=4, one_in=4, blocks=1)).eval()
+    made = covers.baselines() | {"net": covers.network(net), "paper": covers.network(net, fake="paper")}
+    for name, cover in made.items():
+        shown = cover(faces)
+        assert (shown.shape, shown.dtype) == (faces.shape, faces.dtype), name
+        assert name == covers.ORIGINAL or (shown != faces).any(), name
+
+
+def test_a_report_is_written_resumed_and_readable(tmp_path):
+    recognition = attacks.Recognition(metrics.proportion(3, 60), (0.05,), 6, 0.2)
+    opened = maps.Opened(20.0, 0.5, 0.3)
+    pairs = metrics.Verification(metrics.proportion(50, 100), (0.5,), 0.1, 0.5, 100)
+    restored = attacks.Restored(14.0, 0.2, None, 0.1, 0.1, np.zeros((1, 4, 4, 3), np.uint8))
+    row = {
+        "psnr": 8.0,
+        "ssim": 0.02,
+        "difference": 0.5,
+        "plain": recognition,
+        "strong": recognition,
+        "verified": {"r": pairs},
+        "verified_retrained": None,
+        "unretrained": {"r": recognition},
+        "restored": restored,
+    }
+    head = {
+        "size": "quick", "people": 6, "photos": 60, "tested": 6, "pairs": 100, "seeds": 1, "strong": "r",
+        "recognizers": ["r"],
+    }  # fmt: skip
+    results = report.resumed(tmp_path, head)
+    results["rows"]["solid"] = report.plain(row)
+    results["splits"] = {
+        "P3(1)": {"share": 0.6, "recovered": 43.0, "encrypted": 12.0, "secret_bytes": 3000.0}
+    }
+    results["sizes"] = {"solid": {"private_feature": 0, "private_file": 400, "carrier": 5000}}
+    found = maps.ReadableMaps(opened, opened, opened, opened, 0.9, opened, 1.0)
+    results["maps"] = {"DDM": report.plain(found)}
+    report.write(tmp_path, results)
+    assert report.resumed(tmp_path, head)["rows"].keys() == {"solid"}
+    assert report.resumed(tmp_path, head | {"seeds": 2})["rows"] == {}
+    page = (tmp_path / "ddm.md").read_text()
+    assert "`photoguard evaluate ddm --quick`" in page
+    assert "| solid | 5.0 % (1.7-13.7) | 0.3 |" in page
+    assert "0.900" in page
+    for block in page.split("\n\n"):
+        lines = [line.count("|") for line in block.splitlines() if line.startswith("|")]
+        assert len(set(lines)) <= 1  # every row as many cells as the head
+    json.loads((tmp_path / "ddm.json").read_text())
+
+
+def test_a_sheet_shows_every_picture(tmp_path):
+    rows = [np.full((2, 8, 8, 3), 10 * n, np.uint8) for n in range(3)]
+    report.sheet(tmp_path / "sheet.png", rows, side=8)
+    image = np.asarray(Image.open(tmp_path / "sheet.png"))
+    assert image.shape == (36, 24, 3)
+    assert [int(image[6 + 12 * n, 6, 0]) for n in range(3)] == [0, 10, 20]
+
+
+def test_the_paper_is_quoted_right():
+    assert tables.PAPER_PLAIN["DDM"] == 3.43
+    assert tables.PAPER_SPLITS["P3(1)"] == (55.62, 30.83, 11.85)
+
+
+@pytest.mark.data
+def test_the_quick_evaluation_of_two_covers_on_real_faces(tmp_path):
+    """Open faces are named, solid ones are not. Four minutes on one core."""
+    if "PHOTOGUARD_DATA" not in os.environ:
+        pytest.skip("PHOTOGUARD_DATA does not name the folder with the real data")
+    pytest.importorskip("onnx2torch")
+    data = Path(os.environ["PHOTOGUARD_DATA"])
+    results = ddm.evaluate_ddm(tmp_path, data, quick=True, seeds=1, only=("Original", "solid"))
+    original, solid = results["rows"]["Original"], results["rows"]["solid"]
+    assert original["plain"]["above_chance"]
+    assert original["strong"]["accuracy"]["value"] > 0.8
+    assert not solid["plain"]["above_chance"]
+    assert not solid["strong"]["above_chance"]
+    assert io.StringIO((tmp_path / "ddm.md").read_text()).readline().startswith("# ")
