@@ -239,7 +239,7 @@ def mobile(tmp_path) -> Path:
 def test_add_load_list_remove(tmp_path, mobile):
     cache = tmp_path / "cache"
     proof = recognizers.add("mine", mobile, arch="mobilefacenet-casia", folder=cache)
-    assert proof.known is False
+    assert proof.published is False
     assert -1 <= proof.mirror <= 1
     mobile.unlink()  # the cache has its own copy
     chip = sample_chip(TABLE["mobilefacenet-casia"]).requires_grad_()

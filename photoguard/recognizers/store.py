@@ -42,8 +42,8 @@ class Proof:
     """Cosine between the sample face and its mirror image: near 1 for a network that was read correctly."""
     noise: float
     """Cosine between the sample face and noise: near 0."""
-    known: bool | None
-    """Whether the file is the one that was tried with photoguard; None when none was."""
+    published: bool | None
+    """Whether the file is the one whose hash the table has; None when it has none."""
 
 
 def folder_of_user() -> Path:
