@@ -1,4 +1,4 @@
-"""Boxes on a photo, in whole pixels."""
+"""Boxes on a photo, in whole pixels, and the way from a face to a recognizer's template and back."""
 
 from __future__ import annotations
 
@@ -6,8 +6,23 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import TypeAlias
+
     import numpy as np
     from numpy.typing import NDArray
+
+    Points: TypeAlias = Sequence[tuple[float, float]] | NDArray[np.float64]
+
+# Where recognizers expect image-left eye, image-right eye, nose and mouth corners (x, y); height x width.
+TEMPLATE_112X96 = (
+    (30.2946, 51.6963),
+    (65.5318, 51.5014),
+    (48.0252, 71.7366),
+    (33.5493, 92.3655),
+    (62.7299, 92.2041),
+)
+TEMPLATE_112X112 = tuple((x + 8, y) for x, y in TEMPLATE_112X96)
 
 
 @dataclass(frozen=True)
@@ -72,3 +87,82 @@ def owned(boxes: list[Box], number: int) -> NDArray[np.bool_]:
             right, bottom = other.x + other.width - box.x, other.y + other.height - box.y
             mine[top : max(bottom, 0), left : max(right, 0)] = False
     return mine
+
+
+def similarity(source: Points, target: Points) -> NDArray[np.float64]:
+    """The (2, 3) matrix of the turn, scale and shift that brings `source` nearest to `target`.
+
+    With points as complex numbers, target = a * source + b; least squares gives a and b directly.
+    """
+    import numpy as np
+
+    start, end = (np.asarray(points, dtype=np.float64) @ np.array([1, 1j]) for points in (source, target))
+    centered = start - start.mean()
+    size = np.vdot(centered, centered).real
+    if size == 0:
+        raise ValueError("landmarks that are all one point have neither size nor direction")
+    a = np.vdot(centered, end - end.mean()) / size
+    b = end.mean() - a * start.mean()
+    return np.array([[a.real, -a.imag, b.real], [a.imag, a.real, b.imag]])
+
+
+def to_chip(
+    pixels: NDArray[np.uint8], matrix: NDArray[np.float64], height: int, width: int
+) -> NDArray[np.uint8]:
+    """The (height, width, 3) chip that `matrix` (photo to chip) cuts out of a photo.
+
+    Only the part of the photo that is needed is touched, and averaged down first when it is more than
+    twice as large, since interpolation alone would skip pixels. Beyond the photo its edge goes on.
+    """
+    import cv2
+    import numpy as np
+
+    part = chip_box(matrix, height, width).grown(0.02).clipped(pixels.shape[1], pixels.shape[0])
+    if part.area == 0:
+        raise ValueError("the chip lies beside the photo")
+    picture, moved = pixels[part.window], matrix.copy()
+    moved[:, 2] += matrix[:, :2] @ (part.x, part.y)
+    scale = float(np.hypot(matrix[0, 0], matrix[1, 0]))
+    if scale < 0.5:
+        size = (max(round(2 * scale * part.width), 1), max(round(2 * scale * part.height), 1))
+        picture = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+        ratio = np.array([part.width / size[0], part.height / size[1]])
+        moved[:, 2] += moved[:, :2] @ (ratio / 2 - 0.5)  # pixel i of the smaller is at (i + 0.5) ratio - 0.5
+        moved[:, :2] *= ratio
+    edge = cv2.BORDER_REPLICATE
+    chip = cv2.warpAffine(picture, moved, (width, height), flags=cv2.INTER_LINEAR, borderMode=edge)
+    return np.asarray(chip, dtype=np.uint8)
+
+
+def from_chip(
+    pixels: NDArray[np.uint8], chip: NDArray[np.uint8], matrix: NDArray[np.float64]
+) -> NDArray[np.uint8]:
+    """A copy of the photo with the chip laid back where `matrix` (photo to chip) took it from."""
+    import cv2
+    import numpy as np
+
+    height, width = chip.shape[:2]
+    part = chip_box(matrix, height, width).clipped(pixels.shape[1], pixels.shape[0])
+    result = pixels.copy()
+    if part.area == 0:
+        return result
+    moved = matrix.copy()
+    moved[:, 2] += matrix[:, :2] @ (part.x, part.y)
+    flags, size = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, (part.width, part.height)
+    laid = cv2.warpAffine(chip, moved, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    columns, rows = np.meshgrid(np.arange(part.width), np.arange(part.height))
+    x, y = (row[0] * columns + row[1] * rows + row[2] for row in moved)
+    inside = (x > -0.5) & (x < width - 0.5) & (y > -0.5) & (y < height - 0.5)
+    result[part.window][inside] = laid[inside]
+    return result
+
+
+def chip_box(matrix: NDArray[np.float64], height: int, width: int) -> Box:
+    """The smallest box on the photo that holds the whole chip."""
+    import numpy as np
+
+    corners = np.array([(-0.5, -0.5), (width - 0.5, -0.5), (-0.5, height - 0.5), (width - 0.5, height - 0.5)])
+    places = np.linalg.solve(matrix[:, :2], (corners - matrix[:, 2]).T)  # (2, 4)
+    left, top = (int(v) for v in np.floor(places.min(axis=1)))
+    right, bottom = (int(v) for v in np.ceil(places.max(axis=1)))
+    return Box(left, top, right - left + 1, bottom - top + 1)

@@ -61,7 +61,8 @@ def propose(photo: Halvings, nets: Networks, min_face: float, sieve: Sieve) -> A
     def scan(tile: tuple[Pixels, int, int, float]) -> Array:
         picture, left, top, scale = tile
         boxes = scan_tile(picture, nets, sieve.finest if scale > fine else sieve.propose)
-        return (boxes + np.array([left, top, left, top])) / scale
+        placed: Array = (boxes + np.array([left, top, left, top])) / scale
+        return placed
 
     return squared(np.concatenate([np.empty((0, 4)), *nets.workers.map(scan, _tiles(photo, largest))]))
 

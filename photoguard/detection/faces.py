@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from photoguard.geometry import Box
@@ -57,4 +58,4 @@ def smallest_face(width: int, height: int, settings: DetectionSettings) -> float
         return float(max(settings.min_face, SMALLEST))
     if settings.thorough:
         return SMALLEST
-    return max(SMALLEST, 0.0069 * float(width * height) ** 0.5)  # 24 pixels at 12 megapixels, 48 at 48
+    return max(SMALLEST, 0.0069 * math.sqrt(width * height))  # 24 pixels at 12 megapixels, 48 at 48

@@ -65,7 +65,7 @@ def load_networks(device: str) -> tuple[PNet, RNet, ONet]:
     for net, name in ((propose, "pnet.pt"), (refine, "rnet.pt"), (decide, "onet.pt")):
         _fill(net, folder / name)
         fold_scaling(net.conv1)
-        net.eval().requires_grad_(False).to(device, memory_format=torch.channels_last)
+        net.eval().requires_grad_(False).to(torch.device(device)).to(memory_format=torch.channels_last)
     return propose, refine, decide
 
 

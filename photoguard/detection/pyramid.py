@@ -23,12 +23,12 @@ class Halvings:
     @property
     def width(self) -> int:
         """Of the full photo."""
-        return self.pictures[0].shape[1]
+        return int(self.pictures[0].shape[1])
 
     @property
     def height(self) -> int:
         """Of the full photo."""
-        return self.pictures[0].shape[0]
+        return int(self.pictures[0].shape[0])
 
 
 def halvings(pixels: Pixels) -> Halvings:
