@@ -113,6 +113,12 @@ def parse_identities(data: bytes, ask: Ask) -> list[Identity]:
     return found
 
 
+def is_among(identity: Identity, recipients: Recipients) -> bool:
+    """Whether an X25519 identity is one of the recipients."""
+    to_public = getattr(identity.secret, "to_public", None)
+    return to_public is not None and str(to_public()) in map(str, recipients.keys)
+
+
 def _open_with_passphrase(data: bytes, passphrase: str) -> bytes:
     try:
         return bytes(pyrage.passphrase.decrypt(dearmored(data), passphrase))

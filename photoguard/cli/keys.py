@@ -78,8 +78,9 @@ def make_identity(path: Path, passphrase: str | None, recovery: Path | None) -> 
         spare, spare_recipient = identities.generate()
         recipients.append(spare_recipient)
         secrets.append(spare)
-        files.write_secret(recovery, spare)
     _prove(secrets, recipients)
+    if recovery:
+        files.write_secret(recovery, secrets[1])
     content = secret.encode()
     if passphrase is not None:
         content = identities.seal(content, Recipients(passphrase=passphrase))
@@ -177,7 +178,7 @@ def load_identities(key: Path | None, voice: Voice) -> list[Identity]:
 
 
 def proof_identities(recipients: Recipients, voice: Voice) -> list[Identity]:
-    """The default identity, where it can be used without asking: to prove that outputs open."""
+    """The default identity, to prove that outputs open: where it is a recipient and needs no passphrase."""
     path = default_identity()
     if recipients.passphrase is not None or not path.exists():
         return []
@@ -187,4 +188,5 @@ def proof_identities(recipients: Recipients, voice: Voice) -> list[Identity]:
             "Your identity is locked with a passphrase, so the private file is not opened as a test."
         )
         return []
-    return identities.parse_identities(data, ask_passphrase)
+    own = identities.parse_identities(data, ask_passphrase)
+    return [identity for identity in own if identities.is_among(identity, recipients)]
