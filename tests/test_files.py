@@ -1,0 +1,215 @@
+"""Stages, listings and names: what the atomic writing is made of."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from photoguard import batch, files
+from photoguard.errors import OutputExistsError, UnreadableError, UnwritableError, UsageError
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def leftover(folder: Path, name: str, *, old: bool = True, **contents: str) -> Path:
+    """What a killed run leaves behind."""
+    stage = folder / name
+    stage.mkdir(parents=True)
+    for file, text in contents.items():
+        (stage / file.replace("_", ".")).write_text(text)
+    if old:
+        os.utime(stage, (0, 0))
+    return stage
+
+
+DEAD = ".photoguard-0123456789abcdef"
+
+
+# Writing
+
+
+def test_outputs_appear_together_and_only_when_published(tmp_path: Path) -> None:
+    with files.staged(tmp_path / "new" / "folder") as stage:
+        stage.add("a.pub.png", b"public")
+        stage.add("a.priv", b"private")
+        assert all(name.startswith(".photoguard-") for name in names(tmp_path / "new" / "folder"))
+        stage.publish()
+        assert names(tmp_path / "new" / "folder") == ["a.priv", "a.pub.png"]
+    assert (tmp_path / "new" / "folder" / "a.priv").read_bytes() == b"private"
+
+
+def test_what_is_not_published_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError), files.staged(tmp_path) as stage:
+        stage.add("a.priv", b"private")
+        1 / 0  # noqa: B018
+    assert names(tmp_path) == []
+
+
+def test_one_output_that_exists_keeps_all_away(tmp_path: Path) -> None:
+    (tmp_path / "b.pub.png").write_text("mine")
+    with pytest.raises(OutputExistsError, match=r"b\.pub\.png"), files.staged(tmp_path) as stage:
+        stage.add("b.priv", b"private")
+        stage.add("b.pub.png", b"public")
+        stage.publish()
+    assert names(tmp_path) == ["b.pub.png"] and (tmp_path / "b.pub.png").read_text() == "mine"
+    with files.staged(tmp_path, force=True) as stage:
+        stage.add("b.priv", b"private")
+        stage.add("b.pub.png", b"public")
+        stage.publish()
+    assert (tmp_path / "b.pub.png").read_text() == "public"
+
+
+def test_a_file_system_without_hard_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EPERM, "no links here")
+
+    monkeypatch.setattr(os, "link", refuse)
+    with files.staged(tmp_path) as stage:
+        stage.add("a.priv", b"private")
+        stage.publish()
+    with pytest.raises(OutputExistsError), files.staged(tmp_path) as stage:
+        stage.add("a.priv", b"other")
+        stage.publish()
+    assert (tmp_path / "a.priv").read_bytes() == b"private" and names(tmp_path) == ["a.priv"]
+
+
+def test_secrets_are_for_their_owner_alone(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        files.write_secret(tmp_path / "key", "secret")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "key").stat().st_mode) == 0o600
+    assert not files.readable_by_others(tmp_path / "key")
+    with pytest.raises(OutputExistsError):
+        files.write_secret(tmp_path / "key", "other")
+    assert (tmp_path / "key").read_text() == "secret"
+
+
+@pytest.mark.parametrize(
+    ("number", "says"),
+    [(errno.ENOSPC, "disk is full"), (errno.EDQUOT, "quota"), (errno.EROFS, "read-only"),
+     (errno.EACCES, "no permission"), (errno.ENAMETOOLONG, "too long"), (errno.EIO, "Input/output error")],
+)  # fmt: skip
+def test_what_the_system_says_is_said_in_words(tmp_path: Path, number: int, says: str) -> None:
+    with pytest.raises(UnwritableError, match=says), files.writing(tmp_path / "out\n.png"):
+        raise OSError(number, os.strerror(number))
+
+
+# What killed runs left
+
+
+def test_what_was_decided_is_finished_and_what_was_not_is_removed(tmp_path: Path) -> None:
+    leftover(tmp_path, DEAD, a_priv="half")
+    leftover(tmp_path, ".photoguard-aaaaaaaaaaaaaaaa.done", b_priv="private", b_png="public")
+    leftover(tmp_path, ".photoguard-bbbbbbbbbbbbbbbb.force.done", c_priv="new")
+    (tmp_path / "c.priv").write_text("old")
+    files.finish_killed_runs(tmp_path)
+    assert names(tmp_path) == ["b.png", "b.priv", "c.priv"]
+    assert (tmp_path / "c.priv").read_text() == "new"
+
+
+def test_a_move_that_was_half_done_is_finished(tmp_path: Path) -> None:
+    stage = leftover(tmp_path, DEAD + ".done", b_priv="private", b_png="public")
+    os.link(stage / "b.priv", tmp_path / "b.priv")  # killed between link and unlink
+    files.finish_killed_runs(tmp_path)
+    assert names(tmp_path) == ["b.png", "b.priv"]
+
+
+def test_finishing_never_overwrites(tmp_path: Path) -> None:
+    (tmp_path / "b.priv").write_text("mine")
+    leftover(tmp_path, DEAD + ".done", b_priv="private")
+    files.finish_killed_runs(tmp_path)
+    assert (tmp_path / "b.priv").read_text() == "mine"
+    assert (tmp_path / (DEAD + ".done") / "b.priv").read_text() == "private", "a person decides"
+
+
+def test_a_stage_that_was_made_a_moment_ago_is_left_alone(tmp_path: Path) -> None:
+    leftover(tmp_path, DEAD, old=False)
+    files.finish_killed_runs(tmp_path)
+    assert names(tmp_path) == [DEAD], "its run may be about to lock it"
+    os.utime(tmp_path / DEAD, (0, 0))
+    files.finish_killed_runs(tmp_path)
+    assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize("name", [".photoguard-backup", ".photoguard-0123", DEAD + ".old", ".photoguard-"])
+def test_a_folder_that_is_not_ours_is_never_touched(tmp_path: Path, name: str) -> None:
+    stage = leftover(tmp_path, name, diary_txt="dear diary")
+    files.finish_killed_runs(tmp_path)
+    assert names(stage) == ["diary.txt"]
+
+
+@pytest.mark.parametrize("name", [DEAD, DEAD + ".done", DEAD + ".force.done"])
+def test_a_link_that_looks_like_a_stage_leads_nowhere(tmp_path: Path, name: str) -> None:
+    """Otherwise whoever may write to a shared folder could have our files deleted or moved."""
+    home = leftover(tmp_path, "home", diary_txt="dear diary")
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    (shared / name).symlink_to(home)
+    files.finish_killed_runs(shared)
+    assert names(home) == ["diary.txt"] and names(shared) == [name]
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can give files away")
+def test_a_stage_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
+    stage = leftover(tmp_path, DEAD + ".force.done", photo_png="planted")
+    (tmp_path / "photo.png").write_text("mine")
+    os.chown(stage, 12345, 12345)
+    files.finish_killed_runs(tmp_path)
+    assert (tmp_path / "photo.png").read_text() == "mine"
+
+
+# Listings and names
+
+
+def test_listings_leave_out_what_is_not_a_photo(tmp_path: Path) -> None:
+    for name in (
+        "b.JPG", "a.heic", "a.pub.png", "a.priv", "a.restored.png", "A.PUB.PNG", "notes.txt", ".hidden.jpg",
+        "deep/c.avif", "deep/.secret/d.jpg", f"{DEAD}/e.png",
+    ):  # fmt: skip
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    (tmp_path / "round").symlink_to(tmp_path)
+    found = [str(path.relative_to(tmp_path)) for path in files.photos_in(tmp_path, recursive=True)]
+    assert found == ["a.heic", "b.JPG", "deep/c.avif"]
+    assert [path.name for path in files.photos_in(tmp_path, recursive=False)] == ["a.heic", "b.JPG"]
+    assert [path.name for path in files.pictures_in(tmp_path, True)] == ["A.PUB.PNG", "a.pub.png"]
+
+
+def test_no_two_photos_share_an_output(tmp_path: Path) -> None:
+    for name in ("a.jpg", "a.png", "b.jpg", "deep/a.jpg"):
+        path = tmp_path / "in" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    out = tmp_path / "out"
+    made = [str(task.public.relative_to(out)) for task in batch.plan([tmp_path / "in"], out, True)]
+    assert made == ["a.jpg.pub.png", "a.png.pub.png", "b.pub.png", "deep/a.pub.png"]
+    assert len({task.private for task in batch.plan([tmp_path / "in"], out, True)}) == 4
+    one, other = tmp_path / "in" / "a.jpg", tmp_path / "in" / "deep" / "a.jpg"
+    assert len(batch.plan([one, one], None, False)) == 1, "named twice, done once"
+    with pytest.raises(UsageError, match="two inputs"):
+        batch.plan([one, other], out, False)
+
+
+@pytest.mark.parametrize(
+    ("name", "printed"),
+    [("plain.png", "plain.png"), ("two\nlines", "two\\nlines"), (os.fsdecode(b"\xe9"), "\\udce9"),
+     ("\x1b[31mred", "\\x1b[31mred"), ("gr\u00fcn.png", "gr\u00fcn.png"), ("\u202eevil", "\\u202eevil")],
+)  # fmt: skip
+def test_a_name_is_one_printable_line(name: str, printed: str) -> None:
+    assert files.shown(Path(name)) == printed
+
+
+def test_reading_has_a_limit(tmp_path: Path) -> None:
+    (tmp_path / "big").write_bytes(b"12345")
+    assert files.read_file(tmp_path / "big", limit=5) == b"12345"
+    with pytest.raises(UnreadableError, match="5 bytes"):
+        files.read_file(tmp_path / "big", limit=4)
