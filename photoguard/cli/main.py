@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from photoguard import __version__
-from photoguard.cli import keys, protecting, recognizing, restoring, training
+from photoguard.cli import evaluating, keys, protecting, recognizing, restoring, training
 
 app = typer.Typer(
     name="photoguard",
@@ -24,6 +24,7 @@ for command in (
     app.command()(command)
 app.add_typer(recognizing.app)
 app.add_typer(training.app)
+app.add_typer(evaluating.app)
 
 
 def _version(wanted: bool) -> None:

@@ -1,0 +1,68 @@
+"""`evaluate ddm`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from photoguard import files
+from photoguard.cli import options
+from photoguard.cli.voice import Voice, guarded
+from photoguard.errors import UsageError
+
+app = typer.Typer(
+    name="evaluate",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="Attack covers with networks trained on them, and measure what is left.",
+)
+
+
+@app.command()
+@guarded
+def ddm(
+    data: Annotated[
+        Path,
+        typer.Option("--data", help="LFW as a folder or zip, or a folder with lfw.zip.", show_default=False),
+    ],
+    out: Annotated[
+        Path, typer.Option("--out", help="Folder for the tables and sheets; finished rows in it are kept.")
+    ] = Path("runs/evaluate-ddm"),
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Minutes instead of hours, and wider intervals.")
+    ] = False,
+    seeds: Annotated[int, typer.Option("--seeds", min=1, help="Attackers trained per row.")] = 3,
+    only: Annotated[
+        list[str] | None, typer.Option("--only", help="Measure this cover only; repeat it for several.")
+    ] = None,
+    weights: Annotated[
+        list[str] | None,
+        typer.Option("--weights", help="Measure a DDM of your own too: NAME=FILE. Repeat it for several."),
+    ] = None,
+    strong: Annotated[
+        str, typer.Option("--strong", help="Recognizer that is fine-tuned on the covers.")
+    ] = "mobilefacenet-casia",
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+    debug: options.Debug = False,
+) -> None:
+    """Attack DDM's covers and their rivals on people nobody trained on; write tables and sheets."""
+    voice = Voice(json, quiet, verbose)
+    networks = dict(map(_named, weights or []))
+    from photoguard.evaluate.ddm import evaluate_ddm
+
+    evaluate_ddm(out, data, quick, seeds, networks, only or [], strong, voice.note)
+    table = out / "ddm.md"
+    voice.result(f"tables     {files.shown(table)}", {"tables": str(table), "json": str(out / "ddm.json")})
+
+
+def _named(text: str) -> tuple[str, Path]:
+    name, equals, path = text.partition("=")
+    if not (name and equals and path):
+        raise UsageError(
+            f"--weights {text!r} is not NAME=FILE", "like this: --weights MSEDNet=runs/msed/ddm.safetensors"
+        )
+    return name, Path(path)
