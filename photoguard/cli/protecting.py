@@ -190,8 +190,7 @@ def detection_settings(min_face: int | None, threshold: float | None, thorough: 
 
     if threshold is None:
         return DetectionSettings(min_face=min_face, thorough=thorough)
-    doubt = min(DetectionSettings().doubt, threshold)
-    return DetectionSettings(min_face=min_face, threshold=threshold, doubt=doubt, thorough=thorough)
+    return DetectionSettings(min_face=min_face, threshold=threshold, thorough=thorough)
 
 
 def _describe(task: batch.Task, protection: Any) -> tuple[str, dict[str, Any]]:
