@@ -228,7 +228,8 @@ def step_of(judge, count=12, side=64):
     generator = torch.Generator().manual_seed(0)
     x = torch.rand(count, 3, side, side, generator=generator)
     shape = (count, 1, side // 16, side // 16)
-    return judge(x, torch.rand(shape, generator=generator), torch.randn(shape, generator=generator), 0)
+    uniform, normal = torch.rand(shape, generator=generator), torch.randn(shape, generator=generator)
+    return judge(x, uniform, normal, ddm.kinds_of(judge.config.objective, count, 0))
 
 
 def test_discriminator_and_network_descend_the_same_loss():
@@ -252,7 +253,7 @@ def test_bound_training_tries_every_wrong_private_map():
     judge = objective()
     private = torch.randn(12, 1, 4, 4)
     uniform, normal = torch.rand(12, 1, 4, 4), 0.01 * torch.randn(12, 1, 4, 4)
-    fake = judge.fake(private, uniform, normal, 0)
+    fake = judge.fake(private, uniform, normal, ddm.kinds_of("bound", 12, 0))
     kinds = ddm.BOUND_FAKES * 2
     for number, kind in enumerate(kinds):
         if kind == "noise":
@@ -267,10 +268,26 @@ def test_bound_training_tries_every_wrong_private_map():
             assert torch.allclose(fake[number], private.mean())
 
 
+def test_each_face_meets_each_kind_within_six_steps():
+    seen = {ddm.FAKES[int(ddm.kinds_of("bound", 4, step)[0])] for step in range(6)}
+    assert seen == set(ddm.BOUND_FAKES)
+
+
+def test_half_precision_gives_the_same_losses_nearly():
+    judge = objective()
+    full = step_of(judge)
+    with torch.autocast("cpu", torch.bfloat16):
+        half = step_of(judge)
+    half["total"].backward()
+    for name, value in full.items():
+        assert half[name].float().item() == pytest.approx(value.item(), rel=0.05), name
+
+
 def test_the_papers_training_adds_plain_noise():
     judge = objective(objective="paper")
     private, normal = torch.randn(4, 1, 2, 2), torch.randn(4, 1, 2, 2)
-    assert torch.equal(judge.fake(private, torch.rand(4, 1, 2, 2), normal, 5), private + normal)  # Eq. 2
+    fake = judge.fake(private, torch.rand(4, 1, 2, 2), normal, ddm.kinds_of("paper", 4, 5))
+    assert torch.equal(fake, private + normal)  # Eq. 2
     assert isinstance(judge.discriminator, nets.PaperDiscriminator)
 
 

@@ -39,7 +39,8 @@ Network = TypeVar("Network", bound=nn.Module)
 
 # What stands in for the private map while a cover is made. The paper has noise alone; with that the private
 # map can decay to a constant that says "no noise here", and anybody can put that back.
-PAPER_FAKES = ("noise",)
+FAKES = ("paper", "noise", "other", "zeros", "random", "mean")
+PAPER_FAKES = ("paper",)
 BOUND_FAKES = ("random", "noise", "other", "zeros", "random", "mean")  # random twice: it is the deployed one
 
 
@@ -84,13 +85,13 @@ class Objective(nn.Module):
         self.discriminator = kind(config.discriminator_width)
         self.perceive = perceive
 
-    def forward(self, x: Tensor, uniform: Tensor, normal: Tensor, step: int) -> dict[str, Tensor]:
-        """The total loss and its parts; `uniform` and `normal` are this step's random private maps."""
+    def forward(self, x: Tensor, uniform: Tensor, normal: Tensor, kinds: Tensor) -> dict[str, Tensor]:
+        """The total loss and its parts, from faces and this step's random private maps of these kinds."""
         config, ddm = self.config, self.ddm
         public, private = nets.as_travelled(*ddm.encode(x))
         recovered = ddm.decode(public, private)
         faked = max(int(len(x) * config.fake_share), 1)
-        fake = self.fake(private, uniform, normal, step)[:faked]
+        fake = self.fake(private, uniform, normal, kinds)[:faked]
         cover = ddm.decode(public[:faked], fake)  # Eq. 2 and 4
         parts = {"mse": F.mse_loss(recovered, x), "cover_mse": F.mse_loss(cover.clamp(0, 1), x[:faked])}
         total = parts["mse"] + self.perceptual(recovered, x)  # Eq. 7 and 8
@@ -125,22 +126,29 @@ class Objective(nn.Module):
         distances = [F.mse_loss(mine, theirs) for mine, theirs in zip(self.perceive(a), wanted, strict=True)]
         return self.config.perceptual_weight * torch.stack(distances).sum()
 
-    def fake(self, private: Tensor, uniform: Tensor, normal: Tensor, step: int) -> Tensor:
-        """A wrong private map for every face of the batch, of each kind in turn."""
-        kinds = BOUND_FAKES if self.config.objective == "bound" else PAPER_FAKES
-        makers: dict[str, Callable[[int], Tensor]] = {
-            "noise": lambda i: private[i] + noise(normal[i], kinds is BOUND_FAKES),
-            "zeros": lambda i: torch.zeros_like(private[i]),
-            "other": lambda i: private[i - 1],
-            "random": lambda i: nets.fake_from_uniform(private[i].detach(), uniform[i], self.ddm.config),
-            "mean": lambda i: private.detach().mean().expand_as(private[i]),
+    def fake(self, private: Tensor, uniform: Tensor, normal: Tensor, kinds: Tensor) -> Tensor:
+        """A wrong private map for every face of the batch, each of its kind (a number into FAKES)."""
+        still = private.detach()
+        every = {
+            "paper": private + normal,  # Eq. 2
+            "noise": private + noise(normal),
+            "zeros": torch.zeros_like(private),
+            "other": private.roll(1, 0),
+            "random": nets.fake_from_uniform(still, uniform, self.ddm.config),
+            "mean": still.mean().expand_as(private),
         }
-        return torch.stack([makers[kinds[(i + step) % len(kinds)]](i) for i in range(len(private))])
+        return torch.stack([every[name] for name in FAKES])[kinds, torch.arange(len(kinds))]
 
 
-def noise(normal: Tensor, away: bool) -> Tensor:
-    """The n of Eq. 2, where `away` at least 0.3 from zero: closer to the truth than that nothing is wrong."""
-    return torch.where(normal < 0, -1.0, 1.0) * normal.abs().clamp(min=0.3) if away else normal
+def kinds_of(objective: str, count: int, step: int) -> Tensor:
+    """Which kind of wrong private map each face of a batch gets: all in turn, over batch and steps."""
+    names = BOUND_FAKES if objective == "bound" else PAPER_FAKES
+    return torch.tensor([FAKES.index(names[(number + step) % len(names)]) for number in range(count)])
+
+
+def noise(normal: Tensor) -> Tensor:
+    """The n of Eq. 2, but at least 0.3 from zero: closer to the truth than that nothing is wrong."""
+    return torch.where(normal < 0, -1.0, 1.0) * normal.abs().clamp(min=0.3)
 
 
 def spread(private: Tensor) -> Tensor:
@@ -437,10 +445,11 @@ def descend(run: Run, module: nn.Module, x: Tensor, place: loop.Place) -> dict[s
     shape = (len(x), config.network.private_maps, x.shape[2] // 16, x.shape[3] // 16)
     uniform = torch.rand(shape, generator=generator).to(place.device)
     normal = torch.randn(shape, generator=generator).to(place.device)
+    kinds = kinds_of(config.objective, len(x), run.step).to(place.device)
     for group in run.optimizer.param_groups:
         group["lr"] = loop.learning_rate(run.step, config.steps, config.peak_rate, config.warm_up)
     with torch.autocast(place.device.type, torch.bfloat16, enabled=place.gpu):
-        losses = module(x, uniform, normal, run.step)
+        losses = module(x, uniform, normal, kinds)
     run.optimizer.zero_grad(set_to_none=True)
     losses["total"].backward()
     nn.utils.clip_grad_norm_(run.objective.parameters(), config.clip)
