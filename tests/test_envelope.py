@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import struct
+import tracemalloc
+import zlib
 from dataclasses import replace
 
 import numpy as np
@@ -10,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from photoguard import envelope
+from photoguard import envelope, sealed
 from photoguard.envelope import Grant, PrivateFile, PublicFace, PublicFile
 from photoguard.errors import DamagedError, UsageError
 from photoguard.geometry import Box, owned
@@ -96,7 +98,8 @@ def test_padding_follows_padme(length: int) -> None:
     assert envelope.padded_length(padded) == padded
     if length >= 256:
         exponent = length.bit_length() - 1
-        assert padded % (1 << (exponent - exponent.bit_length())) == 0
+        step = 1 << (exponent - exponent.bit_length())
+        assert padded % step == 0 and padded - length < step
 
 
 @given(st.binary(max_size=3000))
@@ -116,6 +119,17 @@ def test_no_bit_of_header_or_carrier_can_be_changed(data: st.DataObject) -> None
         altered = PublicFile.from_bytes(bytes(whole))
         for number, key in enumerate(keys):
             envelope.open_carrier(altered, number, key)
+
+
+def test_alpha_that_would_inflate_to_much_is_not_inflated() -> None:
+    bomb = envelope.pack({"kind": "face"}, [b"", zlib.compress(bytes(1 << 27))])
+    tracemalloc.start()
+    try:
+        with pytest.raises(DamagedError, match="wrong size"):
+            sealed.unpack_face(bomb, 8, 8)
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    finally:
+        tracemalloc.stop()
 
 
 # Private files

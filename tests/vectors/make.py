@@ -433,6 +433,9 @@ def picture_vectors() -> dict[str, Vector]:
     altered = BASE.picture.pixels.copy()
     altered[0, 0, 0] ^= 1
     cut, hidden = stored(bytes(2 * 8 * 8 - 2)), stored(bytes(2 * 8 * 8))
+    wider = [
+        chunk(b"IHDR", struct.pack(">IIBBBBB", w, h, 8, 2, 0, 0, 0)) for w, h in ((9, 8), (1 << 20, 1 << 20))
+    ]
     fits, unknown = "does not fit", "missing or unknown fields"
     return {
         "ok": ok("Two faces and metadata.", BASE),
@@ -476,7 +479,7 @@ def picture_vectors() -> dict[str, Vector]:
         "patch-size": inside("cannot be decoded", "Face 1's patch is a column wider than its box.",
                              contents=face([b"P" + png_of(wide), b""])),
         "patch-huge": inside("cannot be decoded", "Face 1's PNG says that it has 2^40 pixels.", contents=face(
-            [b"P" + png.START + chunk(b"IHDR", struct.pack(">IIBBBBB", 1 << 20, 1 << 20, 8, 2, 0, 0, 0)), b""])),
+            [b"P" + png_of(wide).replace(*wider), b""])),
         "patch-depth": inside(fits, "Face 1's patch has 16 bits a channel, the picture 8.",
                               contents=face([b"P" + png_of(deep), b""]), checks={1: methods.digest(deep)}),
         "face-kind": inside("not a face envelope", "Face 1 holds an envelope of kind metadata.",
