@@ -15,11 +15,12 @@ import pytest
 import torch
 from PIL import Image
 
-from photoguard import weights
+from photoguard import detection, weights
 from photoguard.errors import UnreadableError, UnwritableError, UsageError, WeightsError
+from photoguard.geometry import Box
 from photoguard.nets import ddm as nets
 from photoguard.nets.squeezenet import SqueezeNet
-from photoguard.train import data, ddm, ddm_toy, loop
+from photoguard.train import crops, data, ddm, ddm_toy, loop
 
 TINY = ddm.Config(
     network=nets.DDMConfig(widths=(4, 6, 8), blocks=1),
@@ -99,6 +100,23 @@ def test_only_unreadable_pictures(tmp_path):
     (tmp_path / "one.png").write_bytes(b"no picture")
     with pytest.raises(UnreadableError, match="none of the pictures"):
         data.Reader(data.listed(data.Source(tmp_path))).read(0)
+
+
+def test_crops_are_cut_around_the_largest_certain_face(tmp_path, monkeypatch):
+    def detect(pixels):
+        boxes = [(Box(10, 10, 42, 42), 0.99), (Box(60, 20, 60, 50), 0.95), (Box(0, 0, 150, 99), 0.5)]
+        return (
+            [detection.Face(box, (), score, score > 0.9) for box, score in boxes] if pixels[0, 0, 0] else []
+        )
+
+    monkeypatch.setattr(detection, "detect", detect)
+    (tmp_path / "photos" / "ann").mkdir(parents=True)
+    for name, gray in (("one.jpg", 200), ("empty.png", 0)):
+        Image.new("RGB", (200, 100), (gray, gray, gray)).save(tmp_path / "photos" / "ann" / name)
+    (tmp_path / "photos" / "ann" / "broken.jpg").write_bytes(b"broken")
+    count, missed = crops.cut(tmp_path / "photos", tmp_path / "out")
+    assert count == 1 and missed == ["ann/broken.jpg", "ann/empty.png"]
+    assert Image.open(tmp_path / "out" / "ann" / "one.png").size == (120, 100)  # 30 px more, inside the photo
 
 
 def test_a_batch_depends_on_seed_rank_and_step_alone(faces):
@@ -233,7 +251,7 @@ def step_of(judge, count=12, side=64):
 
 
 def test_discriminator_and_network_descend_the_same_loss():
-    judge = objective(same_weight=0.0, spread_weight=0.0)
+    judge = objective(objective="paper")
     parts = step_of(judge)
     expected = parts["mse"] + judge.config.fake_weight * parts["bce"]  # Eq. 9
     assert torch.allclose(parts["total"], expected)

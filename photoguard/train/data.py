@@ -88,7 +88,7 @@ class Reader:
 
     pictures: list[Picture]
     cache_bytes: int = 2 << 30
-    unreadable: dict[str, str] = field(default_factory=dict)  # name -> why
+    unreadable: dict[int, str] = field(default_factory=dict)  # picture number -> why
     _kept: dict[int, Pixels] = field(default_factory=dict, repr=False)
     _kept_bytes: int = field(default=0, repr=False)
     _archives: dict[tuple[int, Path], zipfile.ZipFile] = field(default_factory=dict, repr=False)
@@ -99,11 +99,10 @@ class Reader:
             index = (number + offset) % len(self.pictures)
             if index in self._kept:
                 return self._kept[index]
-            picture = self.pictures[index]
-            if picture.name in self.unreadable:
+            if index in self.unreadable:
                 continue
             try:
-                pixels = self._decoded(picture)
+                pixels = self._decoded(self.pictures[index])
             except (
                 OSError,
                 ValueError,
@@ -111,7 +110,7 @@ class Reader:
                 zipfile.BadZipFile,
                 Image.DecompressionBombError,
             ) as error:
-                self.unreadable[picture.name] = str(error)
+                self.unreadable[index] = str(error)
                 continue
             if self._kept_bytes + pixels.nbytes <= self.cache_bytes:
                 self._kept[index] = pixels
@@ -181,13 +180,13 @@ class Batches:
     seed: int
     rank: int = 0  # each process of a distributed run draws its own
 
-    def __getitem__(self, step: int) -> tuple[Pixels, dict[str, str]]:
-        """Patches (B, side, side, 3), and the pictures found unreadable so far."""
+    def __getitem__(self, step: int) -> tuple[Pixels, list[str]]:
+        """Patches (B, side, side, 3), and the names of the pictures found unreadable so far."""
         rng = np.random.default_rng([self.seed, self.rank, step])
         side, count = self.config.shapes[rng.integers(len(self.config.shapes))]
         numbers = rng.integers(len(self.reader.pictures), size=count)
         patches = [patch(self.reader.read(int(n)), side, self.config, rng) for n in numbers]
-        return np.stack(patches), dict(self.reader.unreadable)
+        return np.stack(patches), sorted(self.reader.pictures[n].name for n in self.reader.unreadable)
 
     def __len__(self) -> int:
         """As many as any run asks for."""

@@ -50,9 +50,7 @@ class Config:
 
     network: nets.DDMConfig = field(default_factory=nets.DDMConfig)
     patches: PatchConfig = field(default_factory=PatchConfig)
-    objective: str = (
-        "bound"  # "bound", "paper" (collaborative as published), "msed" (Eq. 13), "plain" (Table 4)
-    )
+    objective: str = "bound"  # or "paper" (as published), "msed" (Eq. 13), "plain" (Table 4)
     steps: int = 6000
     seed: int = 1
     peak_rate: float = 5e-4  # Adam; faster ones undid the principal start, see docs/training.md
@@ -67,9 +65,7 @@ class Config:
     private_boost: float = 1.0  # the decoder's first weights for the private map, times so much
     principal_start: int = 400  # pictures from which the linear path is fitted before step 0; 0: random start
     check_gain: float = 2.0  # of the decoder's first comparison of private and public maps; 0: none
-    spread_weight: float = (
-        0.1  # of the private map's distance from mean 0, variance 1: it must not be constant
-    )
+    spread_weight: float = 0.1  # of the private map's distance from mean 0, variance 1: not a constant
     discriminator_width: int = 16
 
 
@@ -98,12 +94,10 @@ class Objective(nn.Module):
         if config.objective in ("paper", "bound"):
             parts["bce"] = self.bce(recovered, 1.0) + self.bce(cover, 0.0)  # Eq. 5 and 6
             total = total + config.fake_weight * parts["bce"]  # Eq. 9
-            if config.same_weight:
-                parts["same"] = sameness(cover)
-                total = total + config.same_weight * parts["same"]
-            if config.spread_weight:
-                total = total + config.spread_weight * spread(private)
-        elif config.objective == "msed":
+        if config.objective == "bound":
+            parts["same"] = sameness(cover)
+            total = total + config.same_weight * parts["same"] + config.spread_weight * spread(private)
+        if config.objective == "msed":
             away = self.perceptual(cover.clamp(0, 1), x[:faked]) / config.perceptual_weight
             total = total - config.fake_weight * (away if self.perceive else parts["cover_mse"])  # Eq. 13
         return {"total": total, **{name: value.detach() for name, value in parts.items()}}
@@ -430,7 +424,7 @@ def learn(
             if run.step % LOG_EVERY == 0 or last:
                 shown = run.window_means() | {"images_per_second": images / (time.monotonic() - started)}
                 bar.set_postfix({name: f"{value:.4g}" for name, value in shown.items()})
-                log.write(run.step, **shown, unreadable=len(unreadable), unreadable_names=sorted(unreadable))
+                log.write(run.step, **shown, unreadable=len(unreadable), unreadable_names=unreadable)
             if run.step % checkpoint_every == 0 or last:
                 network = run.smooth()
                 log.write(run.step, **validate(network, faces, config.seed))
