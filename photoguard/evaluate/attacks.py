@@ -201,13 +201,19 @@ def verified(embeddings: NDArray[np.float32], pairs: Sequence[tuple[int, int, bo
     return verification([scores[fold] for fold in folds], [same[fold].astype(bool) for fold in folds])
 
 
-def unretrained(covers: Pixels, faces: Faces, recognizer: Recognizer, seed: int = 0) -> Recognition:
-    """Table 3: covers of one tenth named by a recognizer that knows the same people's open photos."""
-    seen, unseen = tenth(faces.labels, seed)
-    known = recognizer.embed_pixels(faces.at(seen).chips(recognizer.spec))
-    centers = np.stack([known[faces.labels[seen] == label].mean(0) for label in range(faces.people)])
+def person_centers(faces: Faces, recognizer: Recognizer) -> NDArray[np.float32]:
+    """The mean embedding of each person's open photos as a unit vector, (people, D)."""
+    known = recognizer.embed_pixels(faces.chips(recognizer.spec))
+    means = np.stack([known[faces.labels == label].mean(0) for label in range(faces.people)])
+    return np.asarray(means / np.maximum(np.linalg.norm(means, axis=1, keepdims=True), 1e-9), np.float32)
+
+
+def unretrained(
+    covers: Pixels, faces: Faces, recognizer: Recognizer, centers: NDArray[np.float32], seed: int = 0
+) -> Recognition:
+    """Table 3: covers of one tenth named by a recognizer that knows the people's open photos as `centers`."""
+    _, unseen = tenth(faces.labels, seed)
     asked = recognizer.embed_pixels(faces.at(unseen).chips(recognizer.spec, covers[unseen]))
-    centers /= np.maximum(np.linalg.norm(centers, axis=1, keepdims=True), 1e-9)
     hits = int(((asked @ centers.T).argmax(1) == faces.labels[unseen]).sum())
     return _recognition([hits], [len(unseen)], faces.labels, faces.people)
 

@@ -56,8 +56,13 @@ class Setting:
     faces: Faces
     strangers: Faces
     pairs: tuple[tuple[int, int, bool], ...]
-    readers: dict[str, Callable[[], Recognizer]]
+    read: dict[str, Recognizer]
+    """The recognizers, as they are"""
+    centers: dict[str, Any]
+    """What each of them knows of the closed set's people: open photos of nine tenths"""
     strong: str
+    fresh: Callable[[], Recognizer]
+    """Another copy of the strong one, to train"""
     distance: attacks.Distance | None
     seeds: int
     device: str
@@ -127,14 +132,18 @@ def prepare(out: Path, data: Path, quick: bool, seeds: int, strong: str, say: Sa
 
     faces = closed_set(lfw, size.people, size.per_person, progress=progress)
     strangers, pairs = strange_pairs(lfw, size.pairs)
+    read = {name: reader() for name, reader in readers.items()}
+    seen = faces.at(tenth(faces.labels, 0)[0])
     squeezenet = next((data / "perceptual").glob("squeezenet1_0*.safetensors"), None)
     return Setting(
         size=size,
         faces=faces,
         strangers=strangers,
         pairs=pairs,
-        readers=readers,
+        read=read,
+        centers={name: attacks.person_centers(seen, one) for name, one in read.items()},
         strong=strong,
+        fresh=readers[strong],
         distance=distance(squeezenet) if squeezenet else None,
         seeds=seeds,
         device="cuda" if torch.cuda.is_available() else "cpu",
@@ -196,7 +205,7 @@ def heading(setting: Setting, quick: bool) -> dict[str, Any]:
         "pairs": len(setting.pairs),
         "seeds": setting.seeds,
         "strong": setting.strong,
-        "recognizers": sorted(setting.readers),
+        "recognizers": sorted(setting.read),
     }
 
 
@@ -205,12 +214,11 @@ def row(setting: Setting, cover: Cover) -> tuple[dict[str, Any], list[Pixels]]:
     faces, size = setting.faces, setting.size
     shown, strange = cover(faces.pixels), cover(setting.strangers.pixels)
     half = len(shown) // 2
-    read = {name: reader() for name, reader in setting.readers.items()}
-    judge = read[setting.strong]
+    read, judge = setting.read, setting.read[setting.strong]
     strong = attacks.strong_recognizer(
         shown,
         faces,
-        setting.readers[setting.strong],
+        setting.fresh,
         size.effort,
         setting.seeds,
         setting.device,
@@ -229,7 +237,7 @@ def row(setting: Setting, cover: Cover) -> tuple[dict[str, Any], list[Pixels]]:
             name: attacks.verified(one.embed_pixels(strange_chips[name]), setting.pairs)
             for name, one in read.items()
         },
-        "unretrained": {name: attacks.unretrained(shown, faces, one) for name, one in read.items()},
+        "unretrained": _named(setting, shown),
         "restored": restored,
     }
     test = np.flatnonzero(faces.labels >= max(round(faces.people * 0.8), 1))[: len(restored.sample)]
@@ -240,20 +248,22 @@ def perturbed(setting: Setting) -> dict[str, Any]:
     """Table 3's neighbors: pictures perturbed against one recognizer, shown to it and to the others."""
     faces = setting.faces
     seen, _ = tenth(faces.labels, 0)
-    target = setting.readers[setting.strong]()
+    target, known = setting.read[setting.strong], setting.centers[setting.strong]
     made = {
-        "FGSM": perturbations.fgsm(faces, target),
-        "UAP": perturbations.universal(faces.at(seen), faces, target),
+        "FGSM": perturbations.fgsm(faces, target, known),
+        "UAP": perturbations.universal(faces.at(seen), faces, target, known),
     }
     return {
-        name: {
-            "psnr": mean_psnr(shown, faces.pixels),
-            "unretrained": {
-                reader: report.plain(attacks.unretrained(shown, faces, make()))
-                for reader, make in setting.readers.items()
-            },
-        }
+        name: {"psnr": mean_psnr(shown, faces.pixels), "unretrained": report.plain(_named(setting, shown))}
         for name, shown in made.items()
+    }
+
+
+def _named(setting: Setting, shown: Pixels) -> dict[str, attacks.Recognition]:
+    """How often each recognizer, as it is, names the person behind a cover."""
+    return {
+        name: attacks.unretrained(shown, setting.faces, one, setting.centers[name])
+        for name, one in setting.read.items()
     }
 
 
@@ -272,7 +282,7 @@ def splits(setting: Setting, trained: Mapping[str, DDM]) -> dict[str, Any]:
             "recovered": mean_psnr(back, some),
             "encrypted": mean_psnr(shown, some),
         }
-    judge = setting.readers[setting.strong]()
+    judge = setting.read[setting.strong]
     index = np.arange(0, len(setting.faces), max(len(setting.faces) // 100, 1))
     for name, net in opened(trained).items():
         public, private = covers.maps(net, some)
@@ -310,7 +320,7 @@ def sizes(setting: Setting) -> dict[str, Any]:
 
 def readable(setting: Setting, net: DDM) -> maps.ReadableMaps:
     """The attacks on readable maps."""
-    judge = setting.readers[setting.strong]()
+    judge = setting.read[setting.strong]
     return maps.readable_maps(net.to(setting.device), setting.faces, judge, setting.size.maps, setting.device)
 
 

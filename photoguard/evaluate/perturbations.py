@@ -13,6 +13,7 @@ from photoguard.recognizers.alignment import similarity
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from numpy.typing import NDArray
     from torch import Tensor
 
     from photoguard.evaluate.covers import Pixels
@@ -23,9 +24,9 @@ BOUND = 10.0  # gray levels by which a pixel may change
 BATCH = 32
 
 
-def fgsm(faces: Faces, recognizer: Recognizer, bound: float = BOUND) -> Pixels:
-    """One step of `bound` along the sign of the gradient, away from each face's own person."""
-    centers = person_centers(faces, recognizer)
+def fgsm(faces: Faces, recognizer: Recognizer, known: NDArray[np.float32], bound: float = BOUND) -> Pixels:
+    """One step of `bound` along the sign of the gradient, away from each face's own person in `known`."""
+    centers = torch.from_numpy(known).to(recognizer.device)
     out = []
     for start in range(0, len(faces), BATCH):
         x, towards, labels = _batch(faces, recognizer, start)
@@ -36,13 +37,18 @@ def fgsm(faces: Faces, recognizer: Recognizer, bound: float = BOUND) -> Pixels:
 
 
 def universal(
-    train: Faces, faces: Faces, recognizer: Recognizer, bound: float = BOUND, epochs: int = 5
+    train: Faces,
+    faces: Faces,
+    recognizer: Recognizer,
+    known: NDArray[np.float32],
+    bound: float = BOUND,
+    epochs: int = 5,
 ) -> Pixels:
     """One perturbation for all faces, learned on `train`: sign steps on the mean gradient of each batch.
 
     The paper's UAP needs no data; this one sees the recognizer and real faces, so it is the stronger.
     """
-    centers = person_centers(train, recognizer)
+    centers = torch.from_numpy(known).to(recognizer.device)
     change = torch.zeros(1, 3, *train.pixels.shape[1:3], device=recognizer.device)
     order = np.random.default_rng(0).permutation(len(train))
     shuffled = train.at(order)
@@ -56,13 +62,6 @@ def universal(
             change = (change.detach() + step * gradient.sign()).clamp(-bound, bound)
     shown = torch.from_numpy(faces.pixels).permute(0, 3, 1, 2).float() + change.detach().cpu()
     return _pixels(shown)
-
-
-def person_centers(faces: Faces, recognizer: Recognizer) -> Tensor:
-    """The mean embedding of each person, (people, D)."""
-    embeddings = recognizer.embed_pixels(faces.chips(recognizer.spec))
-    means = [embeddings[faces.labels == label].mean(0) for label in range(faces.people)]
-    return F.normalize(torch.from_numpy(np.stack(means)), dim=1).to(recognizer.device)
 
 
 def _doubt(recognizer: Recognizer, chips: Tensor, centers: Tensor, labels: Tensor) -> Tensor:
