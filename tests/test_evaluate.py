@@ -21,6 +21,7 @@ from photoguard.evaluate.lfw import open_lfw, usual_landmarks
 from photoguard.nets.ddm import DDM, DDMConfig
 from photoguard.recognizers import TABLE
 from photoguard.recognizers.recognizer import Recognizer
+from photoguard.weights import save_ddm
 
 RNG = np.random.default_rng
 
@@ -360,6 +361,51 @@ def test_a_sheet_shows_every_picture(tmp_path):
 def test_the_paper_is_quoted_right():
     assert tables.PAPER_PLAIN["DDM"] == 3.43
     assert tables.PAPER_SPLITS["P3(1)"] == (55.62, 30.83, 11.85)
+
+
+class Pooled(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(3 * 7 * 7, 16)
+
+    def forward(self, x):
+        return self.layer(nn.functional.avg_pool2d(x, 16).flatten(1))
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
+def test_the_whole_evaluation_runs_on_a_tiny_lfw(tmp_path, monkeypatch):
+    from photoguard import recognizers
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    lfw = write_lfw(tmp_path / "lfw", people=3, photos=10)
+    for person in range(3, 7):
+        write_lfw(tmp_path / "more", people=person + 1, photos=2)
+        (tmp_path / "more" / f"P{person}").rename(lfw / f"P{person}")
+    (lfw / "pairs.txt").write_text("1\t2\nP3\t1\t2\nP4\t1\t2\nP3\t1\tP5\t1\nP4\t1\tP6\t1\n")
+    torch.manual_seed(0)
+    torch.jit.trace(Pooled().eval(), torch.zeros(1, 3, 112, 112)).save(str(tmp_path / "tiny.pt"))
+    recognizers.add("tiny", tmp_path / "tiny.pt", arch="edgeface-xs", changes={"embedding": 16})
+    save_ddm(tmp_path / "mse.safetensors", DDM(DDMConfig(widths=(4, 4, 4), maps=4, one_in=4, blocks=1)))
+    few = {name: covers.baselines()[name] for name in ("Original", "P3(1)", "solid")}
+    monkeypatch.setattr(covers, "baselines", lambda: few)
+    once = Training(1, 1e-3)
+    effort = attacks.Effort(32, once, once, once, 8)
+    monkeypatch.setattr(ddm, "QUICK", ddm.Size(3, 10, 4, effort, once))
+    networks = {"MSEDNet": tmp_path / "mse.safetensors"}
+    copy = tmp_path / "docs" / "evaluation.md"
+    copy.parent.mkdir()
+    results = ddm.evaluate_ddm(tmp_path / "out", lfw, True, 1, networks, strong="tiny", page=copy)
+    assert results["rows"].keys() == {"Original", "P3(1)", "DDM", "MSEDNet", "solid"}
+    assert results["perturbed"].keys() == {"FGSM", "UAP"}
+    assert {"P3(20)", "DDM", "MSEDNet"} <= results["splits"].keys()
+    assert results["sizes"]["DDM" if "DDM" in results["sizes"] else "ddm"]["private_file"] <= 1024
+    assert results["maps"].keys() == {"DDM", "MSEDNet"}
+    page = (tmp_path / "out" / "ddm.md").read_text()
+    assert page.count("\n## ") == 8
+    assert copy.read_text() == page
+    assert copy.with_name("covers.png").is_file()
+    assert (tmp_path / "out" / "covers.png").stat().st_size > 1000
+    assert (tmp_path / "out" / "restored-p3-1.png").is_file()
 
 
 @pytest.mark.data

@@ -18,7 +18,7 @@ from photoguard.evaluate.attackers import (
     cross_entropy,
     train,
 )
-from photoguard.evaluate.faces import Faces, tenth
+from photoguard.evaluate.faces import Faces, attackers_own, tenth
 from photoguard.evaluate.metrics import Interval, cosines, mean_psnr, mean_ssim, proportion, verification
 
 if TYPE_CHECKING:
@@ -197,7 +197,7 @@ def verified(embeddings: NDArray[np.float32], pairs: Sequence[tuple[int, int, bo
     first, second, same = (np.array(column) for column in zip(*pairs, strict=True))
     scores = cosines(embeddings[first], embeddings[second])
     order = np.random.default_rng(0).permutation(len(pairs))
-    folds = np.array_split(order, 10)
+    folds = np.array_split(order, min(10, len(pairs)))
     return verification([scores[fold] for fold in folds], [same[fold].astype(bool) for fold in folds])
 
 
@@ -243,7 +243,7 @@ def restoring_decoder(
     seed: int = 0,
 ) -> Restored:
     """Train a decoder on the covers of four fifths of the people, and restore the others."""
-    mine = faces.labels < max(round(faces.people * 0.8), 1)
+    mine = attackers_own(faces)
     small, truth = _sized(covers, effort.side), _sized(faces.pixels, effort.side)
     scale = standard(small[mine])
     _seed(seed)

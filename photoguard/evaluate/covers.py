@@ -83,7 +83,7 @@ def network(ddm: DDM, seed: int = 0, fake: str = "deployed", batch: int = 32) ->
 def maps(ddm: DDM, faces: Pixels) -> tuple[torch.Tensor, torch.Tensor]:
     """Public and private maps of a stack of faces, as they travel."""
     device = next(ddm.parameters()).device
-    x = torch.from_numpy(np.ascontiguousarray(faces)).to(device).permute(0, 3, 1, 2).float() / 255
+    x = torch.from_numpy(np.array(faces)).to(device).permute(0, 3, 1, 2).float() / 255
     return nets.as_travelled(*ddm.encode(nets.pad(x)))
 
 

@@ -14,8 +14,8 @@ import torch
 from photoguard import identities, jpeg, recognizers, weights
 from photoguard.envelope import Grant, PrivateFile
 from photoguard.errors import UsageError, WeightsError
-from photoguard.evaluate import attacks, covers, maps, perturbations, report
-from photoguard.evaluate.faces import Faces, closed_set, named, tenth
+from photoguard.evaluate import attacks, covers, maps, perturbations, report, tables
+from photoguard.evaluate.faces import Faces, attackers_own, closed_set, named, tenth
 from photoguard.evaluate.lfw import open_lfw
 from photoguard.evaluate.metrics import cosines, mean_psnr, mean_ssim
 from photoguard.evaluate.perceptual import distance
@@ -76,13 +76,15 @@ def evaluate_ddm(
     networks: Mapping[str, Path] | None = None,
     only: Sequence[str] = (),
     strong: str = "mobilefacenet-casia",
+    page: Path | None = None,
     say: Say = lambda _: None,
 ) -> dict[str, Any]:
     """Measure all covers, or those in `only`, and write `ddm.json`, `ddm.md` and the sheets into `out`.
 
     `data` is LFW's folder or zip, or a folder that holds `lfw.zip` (and may hold `recognizers/` and
     `perceptual/`). `networks` are further DDM weights by the name of their row, such as MSEDNet. Rows that an
-    earlier run of the same size left in `out` are kept.
+    earlier run of the same size left in `out` are kept. `page` is a second place for the tables and the sheet
+    of covers, such as docs/evaluation.md: they show no face but NASA's portrait.
     """
     out.mkdir(parents=True, exist_ok=True)
     setting = prepare(out, data, quick, seeds, strong, say)
@@ -109,8 +111,12 @@ def evaluate_ddm(
         results["maps"] = {
             name: report.plain(readable(setting, net)) for name, net in opened(trained).items()
         }
+    results["sheet"] = list(chosen)
+    shown = np.concatenate([cover(portrait()) for cover in chosen.values()])
     report.write(out, results)
-    report.sheet(out / "covers.png", [cover(portrait()) for cover in chosen.values()])
+    for place in [out / report.TABLES, *([page] if page else [])]:
+        place.write_text(tables.page(results))
+        report.sheet(place.with_name("covers.png"), [shown])
     return results
 
 
@@ -240,7 +246,7 @@ def row(setting: Setting, cover: Cover) -> tuple[dict[str, Any], list[Pixels]]:
         "unretrained": _named(setting, shown),
         "restored": restored,
     }
-    test = np.flatnonzero(faces.labels >= max(round(faces.people * 0.8), 1))[: len(restored.sample)]
+    test = np.flatnonzero(~attackers_own(faces))[: len(restored.sample)]
     return report.plain(figures), [faces.pixels[test], shown[test], restored.sample]
 
 

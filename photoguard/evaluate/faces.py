@@ -86,6 +86,11 @@ def named(
     return Faces(np.stack(cuts), np.stack(moved), np.asarray(labels, np.int64))
 
 
+def attackers_own(faces: Faces) -> NDArray[np.bool_]:
+    """Which faces an attacker learns from, (N,): four fifths of the people, all but two at most."""
+    return np.asarray(faces.labels < min(round(faces.people * 0.8), faces.people - 2))
+
+
 def tenth(labels: NDArray[np.int64], number: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Indices for training and testing: one tenth of every person is tested, another for each `number`."""
     order = np.random.default_rng(0).permutation(len(labels))

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from photoguard.evaluate import covers
 from photoguard.evaluate.attackers import MapDecoder, Regressor, Training, answers, train
 from photoguard.evaluate.attacks import as_pixels
+from photoguard.evaluate.faces import attackers_own
 from photoguard.evaluate.metrics import cosines, mean_psnr, mean_ssim
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def readable_maps(
     ddm: DDM, faces: Faces, recognizer: Recognizer, how: Training, device: str, seed: int = 0
 ) -> ReadableMaps:
     """All three attacks; they learn from four fifths of the people and are tested on the others."""
-    mine = faces.labels < max(round(faces.people * 0.8), 1)
+    mine = attackers_own(faces)
     public, private = all_maps(ddm, faces.pixels)
     test = faces.at(np.flatnonzero(~mine))
     size = faces.pixels.shape[1:3]

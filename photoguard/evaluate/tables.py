@@ -40,6 +40,8 @@ def page(results: dict[str, Any]) -> str:
         parts.append(_sizes(results["sizes"]))
     if results.get("maps"):
         parts.append(_maps(results["maps"]))
+    if "sheet" in results:
+        parts.append(_sheet(results["sheet"]))
     return "\n".join(parts)
 
 
@@ -244,6 +246,16 @@ had not seen, restored from the public maps with something else in the private o
 
 """
     return text + table(["network", "private map", "PSNR", "SSIM", "cosine", "R2"], lines)
+
+
+def _sheet(names: Sequence[str]) -> str:
+    return f"""
+## What the covers look like
+
+![NASA's portrait of Eileen Collins under each cover](covers.png)
+
+From left to right: {", ".join(names)}.
+"""
 
 
 _MAPS = {
