@@ -436,9 +436,9 @@ def test_the_command_line_trains(faces, tmp_path, monkeypatch):
 
 def test_the_toy_experiment_heaps_covers_and_keeps_groups(tmp_path):
     torch.set_num_threads(1)
-    path = ddm_toy.train(ddm_toy.ToyConfig(steps=900, recovered_weight=10.0), tmp_path)
+    path = ddm_toy.train(ddm_toy.ToyConfig(steps=600), tmp_path)
     first, *_, last = json.loads((tmp_path / "toy.json").read_text())
     assert last["recovered_rmse"] < 0.15 and last["recovered_groups"] > 50
-    assert last["encrypted_rmse"] > 5 * last["recovered_rmse"]
-    assert last["encrypted_groups"] < first["encrypted_groups"] / 3
+    assert last["encrypted_rmse"] > 10 * last["recovered_rmse"]
+    assert last["encrypted_groups"] < 3 < first["encrypted_groups"]
     assert Image.open(io.BytesIO(path.read_bytes())).size == (4 * 220, 3 * 220)

@@ -35,10 +35,9 @@ class ToyConfig:
     groups: int = 10  # on a circle, so that none lies between the others
     radius: float = 2.0
     spread: float = 0.15  # standard deviation within a group: a fifth of the way to the next
-    rate: float = 1e-3  # Adam
-    recovered_weight: float = (
-        30.0  # of Eq. 7: with 1 the recovered groups shrink while they part from the covers
-    )
+    rate: float = 2e-3  # Adam
+    recovered_weight: float = 30.0  # of Eq. 7: with 1 recovered groups shrink while they part from the covers
+    private_boost: float = 6.0  # decoder's first weights for private neurons: with 1 covers keep their groups
     shown_at: tuple[int, ...] = (50, 200, 500, 1000, 1500, 2000)
     seed: int = 1
 
@@ -63,6 +62,8 @@ def train(config: ToyConfig, out: Path) -> Path:
     loop.seeded(config.seed)
     generator = torch.Generator().manual_seed(config.seed)
     network = ToyDDM()
+    with torch.no_grad():
+        network.decoder[0].weight[:, -network.private :] *= config.private_boost  # type: ignore[operator,index]
     optimizer = torch.optim.Adam(network.parameters(), lr=config.rate)
     shown, group = points(config, 60, generator)
     panels: list[tuple[int, Tensor, Tensor]] = []
