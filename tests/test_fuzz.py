@@ -108,7 +108,7 @@ def protected() -> tuple[bytes, PrivateFile, bytes]:
     pixels = np.random.default_rng(3).integers(0, 255, (32, 48, 4), dtype=np.uint8)
     out = io.BytesIO()
     Image.fromarray(pixels).save(out, "PNG")
-    options = Options(faces="none", regions=(Box(3, 3, 12, 12), Box(10, 10, 20, 15)))
+    options = Options(method="solid", faces="none", regions=(Box(3, 3, 12, 12), Box(10, 10, 20, 15)))
     made = protect(out.getvalue(), Path("photo.png"), options)
     carrier = made.public.to_bytes()
     return images.encode_public(made.picture, carrier), made.private, carrier
