@@ -40,7 +40,7 @@ def pack(header: Header, blobs: Sequence[bytes]) -> bytes:
     """Magic, version, header length, canonical header, then the blobs back to back."""
     text = _canonical({**header, "blobs": [len(blob) for blob in blobs]})
     if len(text) > HEADER_LIMIT:
-        raise DamagedError(f"a header of {len(text)} bytes is over the limit of {HEADER_LIMIT}")
+        raise UsageError("there are too many covers for one file", "cover fewer faces, or one large region")
     return b"".join([MAGIC, struct.pack(">BI", VERSION, len(text)), text, *blobs])
 
 

@@ -7,6 +7,7 @@ import io
 import re
 import struct
 import threading
+import warnings
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -100,7 +101,8 @@ _CAP = threading.Lock()
 @contextlib.contextmanager
 def no_pillow_cap() -> Iterator[None]:
     """Pillow's own limit is lower than ours and speaks through warnings; ours is checked instead."""
-    with _CAP:
+    with _CAP, warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # on odd metadata, with a path of the library in it
         before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
         try:
             yield
