@@ -1,0 +1,283 @@
+"""Finding faces: on the portrait and on copies of it, and the parts that need no network."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from conftest import PORTRAIT
+from PIL import Image
+
+from photoguard.detection import DetectionSettings, detect, networks
+from photoguard.detection.candidates import Candidates, merged, squared, suppress, turned_back
+from photoguard.detection.cascade import SHARED, TILE, scan_tile
+from photoguard.detection.faces import lowest_score, smallest_face
+from photoguard.detection.pyramid import crops, halvings, levels, turned
+from photoguard.errors import WeightsError
+from photoguard.nets.mtcnn import PNet
+
+FACE = np.array([181, 62, 268, 172])  # left, top, right, bottom on the 512 x 512 portrait
+EYES = ((205, 102), (247, 104))
+
+
+@pytest.fixture(scope="module")
+def portrait():
+    with Image.open(PORTRAIT) as picture:
+        return np.asarray(picture.convert("RGB"))
+
+
+def edges(face):
+    box = face.box
+    return np.array([box.x, box.y, box.x + box.width, box.y + box.height])
+
+
+def near(face, expected, tolerance=0.15):
+    side = (expected[2:] - expected[:2]).max()
+    return np.abs(edges(face) - expected).max() < tolerance * side
+
+
+# With the networks.
+
+
+def test_the_portrait_has_one_certain_face(portrait):
+    (face,) = detect(portrait)
+    assert near(face, FACE) and face.certain and face.score > 0.95 and face.rotation == 0
+    for found, eye in zip(face.landmarks, EYES, strict=False):
+        assert np.hypot(found[0] - eye[0], found[1] - eye[1]) < 6
+
+
+def test_the_same_photo_gives_the_same_answer(portrait):
+    assert detect(portrait) == detect(portrait.copy())
+
+
+@pytest.mark.parametrize("rotation", [90, 180, 270])
+def test_a_photo_taken_sideways(portrait, rotation):
+    """The photo as stored is turned clockwise, so it is found after turning it back counterclockwise."""
+    sideways = np.rot90(portrait, -rotation // 90)
+    (face,) = detect(sideways)
+    assert face.rotation == rotation
+    upright = turned_back(
+        Candidates(FACE[None].astype(float), np.ones(1), np.array([[*EYES]], float), np.zeros(1, np.intp)),
+        rotation, 512, 512,
+    )  # fmt: skip
+    assert near(face, upright.boxes[0])
+    for found, eye in zip(face.landmarks, upright.landmarks[0], strict=False):
+        assert np.hypot(found[0] - eye[0], found[1] - eye[1]) < 6
+
+
+@pytest.mark.parametrize("scale", [0.25, 0.5, 2.0, 5.0])
+def test_faces_of_any_size(portrait, scale):
+    size = round(512 * scale)
+    (face,) = detect(cv2.resize(portrait, (size, size), interpolation=cv2.INTER_AREA if scale < 1 else 1))
+    assert near(face, FACE * scale, 0.2)
+
+
+def test_thorough_finds_faces_turned_each_its_own_way(portrait):
+    quarter = np.ascontiguousarray(portrait[:256, 96:352])
+    montage = np.hstack([quarter, np.rot90(quarter), np.rot90(quarter, 2), np.rot90(quarter, 3)])
+    faces = [face for face in detect(montage, DetectionSettings(thorough=True)) if face.certain]
+    assert [face.box.x // 256 for face in sorted(faces, key=lambda f: f.box.x)] == [0, 1, 2, 3]
+    assert {face.rotation for face in faces} == {0, 90, 180, 270}
+
+
+def test_faces_come_in_reading_order(portrait):
+    part = portrait[:256, 96:352]
+    faces = detect(np.vstack([np.hstack([part, part, part])] * 2))
+    assert len(faces) == 6
+    keys = [(face.box.y, face.box.x) for face in faces]
+    assert keys == sorted(keys)
+
+
+def test_two_faces_side_by_side_stay_two(portrait):
+    head = portrait[40:190, 160:290]
+    faces = detect(np.hstack([head, head[:, ::-1]]))
+    assert len(faces) == 2
+
+
+def test_a_small_face_in_front_of_a_large_one_stays(portrait):
+    large = cv2.resize(portrait, (2048, 2048), interpolation=cv2.INTER_CUBIC)
+    small = portrait[40:200, 150:300]
+    large[700:860, 1150:1300] = small  # beside the large face's chin, over its box's corner
+    faces = detect(large)
+    assert any(near(face, FACE * 4, 0.25) for face in faces)
+    assert any(near(face, FACE + np.array([1000, 660, 1000, 660]), 0.25) for face in faces)
+
+
+def test_min_face_leaves_smaller_ones_alone(portrait):
+    assert detect(portrait, DetectionSettings(min_face=40))
+    assert not [f for f in detect(portrait, DetectionSettings(min_face=300)) if f.certain]
+
+
+def test_the_threshold_decides_what_is_certain(portrait):
+    (face,) = detect(portrait)
+    (strict,) = detect(portrait, DetectionSettings(threshold=min(face.score + 1e-6, 1.0)))
+    assert face.certain and not strict.certain
+
+
+def test_a_plain_picture_and_tiny_ones_have_no_faces():
+    for shape in ((300, 400, 3), (1, 1, 3), (5, 2000, 3), (13, 13, 3)):
+        assert detect(np.full(shape, 128, np.uint8)) == []
+
+
+def test_a_face_cut_by_the_edge_has_a_box_on_the_photo(portrait):
+    cut = np.ascontiguousarray(portrait[85:, 190:])
+    for face in detect(cut):
+        assert face.box.inside(cut.shape[1], cut.shape[0])
+
+
+def test_torch_keeps_its_number_of_threads(portrait):
+    before = torch.get_num_threads()
+    detect(portrait)
+    assert torch.get_num_threads() == before
+
+
+# Without them, or with one of them.
+
+
+def test_importing_detection_costs_no_torch_and_detecting_no_torchvision():
+    first = "import sys, photoguard.detection as d; assert 'torch' not in sys.modules; import numpy as n;"
+    second = "d.detect(n.zeros((64, 64, 3), n.uint8));"
+    third = "assert not {'torchvision', 'facenet_pytorch'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", first + second + third], check=True)
+
+
+@pytest.mark.parametrize("damage", ["missing", "altered"])
+def test_weights_that_are_not_the_pinned_ones_are_refused(tmp_path, monkeypatch, damage):
+    source = Path(find_spec("facenet_pytorch").submodule_search_locations[0]) / "data"
+    for name in networks.DIGESTS:
+        content = bytearray((source / name).read_bytes())
+        if damage == "altered" and name == "rnet.pt":
+            content[len(content) // 2] ^= 1
+        if damage == "altered" or name != "onet.pt":
+            (tmp_path / name).write_bytes(content)
+    monkeypatch.setattr(networks, "weights_folder", lambda: tmp_path)
+    with pytest.raises(WeightsError, match="cannot be read" if damage == "missing" else "not the expected"):
+        networks.load_networks.__wrapped__("cpu")
+
+
+def test_a_missing_package_is_our_error(monkeypatch):
+    monkeypatch.setattr(networks, "find_spec", lambda name: None)
+    with pytest.raises(WeightsError, match="missing"):
+        networks.weights_folder()
+
+
+def test_the_fast_p_net_computes_what_the_plain_one_does():
+    torch.manual_seed(0)
+    net = PNet().eval()
+    torch.nn.init.uniform_(net.prelu1.weight, -1.2, 1.2)
+    x = torch.rand(1, 3, 40, 64).to(memory_format=torch.channels_last)
+    with torch.no_grad():
+        logits, features = net(x)
+        plain = torch.nn.functional.max_pool2d(net.prelu1(net.conv1(x)), 2, ceil_mode=True)
+        plain = net.prelu3(net.conv3(net.prelu2(net.conv2(plain))))
+        classes, offsets = net.conv4_1(plain), net.conv4_2(plain)
+    torch.testing.assert_close(logits, (classes[:, 1] - classes[:, 0])[0])
+    torch.testing.assert_close(net.offsets(features[3, 4][None])[0], offsets[0, :, 3, 4])
+
+
+def test_tiles_find_what_one_sweep_finds(portrait):
+    from photoguard.detection.cascade import _tiles
+
+    side = TILE[0] + TILE[1]
+    photo = halvings(cv2.resize(portrait, (side, side)))
+    with networks.networks("cpu") as nets:
+        whole = scan_tile(photo.pictures[0], nets, 0.9)
+        parts = [
+            scan_tile(tile, nets, 0.9) + np.array([left, top, left, top])
+            for tile, left, top, scale in _tiles(photo, 1.0)
+            if scale == 1.0
+        ]
+    seen = np.concatenate(parts)
+    assert len(whole) > 3
+    for box in whole:
+        assert np.abs(seen - box).max(axis=1).min() < 0.1
+    assert SHARED == 10
+
+
+def test_suppression_keeps_the_best_of_overlapping_boxes():
+    boxes = np.array([[0, 0, 10, 10], [1, 1, 11, 11], [20, 20, 30, 30], [0, 0, 4, 4]], float)
+    assert suppress(boxes, np.array([0.8, 0.9, 0.7, 0.6]), 0.5).tolist() == [1, 2, 3]
+    assert suppress(boxes, np.array([0.8, 0.9, 0.7, 0.6]), 0.5, of_smaller=True).tolist() == [1, 2]
+    assert suppress(boxes[:0], np.zeros(0), 0.5).tolist() == []
+
+
+def candidates(*rows, rotation=0):
+    boxes = np.array([row[:4] for row in rows], float).reshape(-1, 4)
+    count = len(rows)
+    scores = np.array([row[4] for row in rows], float)
+    return Candidates(boxes, scores, np.zeros((count, 5, 2)), np.full(count, rotation, np.intp))
+
+
+def test_merging_takes_the_better_of_two_passes():
+    found = merged([candidates((0, 0, 80, 100, 0.7)), candidates((8, 10, 95, 92, 0.9), rotation=90)])
+    assert found.scores.tolist() == [0.9] and found.rotations.tolist() == [90]
+
+
+def test_merging_keeps_neighbors_and_a_child_in_front():
+    rows = [(0, 0, 80, 100, 0.9), (70, 0, 150, 100, 0.8), (20, 55, 50, 95, 0.7)]
+    assert len(merged([candidates(*rows)])) == 3
+    assert len(merged([candidates()])) == 0
+
+
+@pytest.mark.parametrize("rotation", [0, 90, 180, 270])
+def test_turning_back_undoes_turning(rotation):
+    pixels = np.zeros((30, 50, 3), np.uint8)
+    pixels[5:9, 20:30] = 255
+    picture = turned(halvings(pixels), rotation).pictures[0]
+    rows, columns = np.nonzero(picture[..., 0])
+    box = (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1)
+    back = turned_back(candidates((*box, 0.5)), rotation, 50, 30)
+    assert back.boxes[0].tolist() == [20, 5, 30, 9] and back.rotations.tolist() == [rotation]
+
+
+def test_levels_shrink_to_the_shortest_side_and_no_further():
+    photo = halvings(np.zeros((300, 400, 3), np.uint8))
+    sizes = [picture.shape[:2] for picture, _ in levels(photo, 0.5, 0.709, 12)]
+    assert sizes[0] == (150, 200) and min(sizes[-1]) >= 12 and min(sizes[-1]) * 0.709 < 13
+
+
+def test_crops_scale_place_and_mirror():
+    pixels = np.zeros((200, 300, 3), np.uint8)
+    pixels[:, 150:] = 200
+    boxes = np.array([[100, 50, 196, 146], [-40, -40, 8, 8], [196, 50, 100, 146]], float)
+    plain, beside, mirrored = crops(halvings(pixels), boxes, 48)
+    assert (plain[:, :24] == 0).all() and (plain[:, 26:] == 200).all()
+    assert (beside == 0).all()
+    assert np.array_equal(mirrored, plain[:, ::-1])
+
+
+def test_boxes_are_squared_around_their_middle():
+    assert squared(np.array([[10.0, 10, 20, 40]])).tolist() == [[0, 10, 30, 40]]
+
+
+def test_settings_say_what_is_looked_for():
+    assert smallest_face(640, 480, DetectionSettings()) == 20
+    assert 23 < smallest_face(4000, 3000, DetectionSettings()) < 25
+    assert smallest_face(8000, 6000, DetectionSettings(thorough=True)) == 20
+    assert smallest_face(640, 480, DetectionSettings(min_face=64)) == 64
+    plain = DetectionSettings()
+    assert lowest_score(plain, 0) < lowest_score(plain, 90) < plain.threshold
+    assert lowest_score(DetectionSettings(thorough=True), 0) < lowest_score(plain, 0)
+    assert lowest_score(DetectionSettings(threshold=0.1), 0) == 0.1
+
+
+# On real photos.
+
+
+@pytest.mark.data
+def test_every_tenth_of_a_group_of_lfw_photos_has_its_face(data):
+    from zipfile import ZipFile
+
+    with ZipFile(data / "lfw.zip") as archive:
+        names = sorted(n for n in archive.namelist() if n.endswith(".jpg"))[::250]
+        for name in names:
+            with archive.open(name) as file, Image.open(file) as picture:
+                faces = detect(np.asarray(picture.convert("RGB")))
+            boxes = [face.box for face in faces]
+            assert any(b.x < 108 < b.x + b.width and b.y < 110 < b.y + b.height for b in boxes), name
