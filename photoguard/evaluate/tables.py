@@ -111,8 +111,8 @@ def _verification(rows: dict[str, Any], head: dict[str, Any]) -> str:
     lines = [
         [
             name,
-            *[percent(row["verified"][reader]["accuracy"]["value"]) for reader in names],
-            percent(row["verified_retrained"]["accuracy"]["value"]) if row["verified_retrained"] else "",
+            *[interval(row["verified"][reader]["accuracy"]) for reader in names],
+            interval(row["verified_retrained"]["accuracy"]) if row["verified_retrained"] else "",
         ]
         for name, row in rows.items()
     ]
