@@ -76,8 +76,8 @@ def evaluate_ddm(
     networks: Mapping[str, Path] | None = None,
     only: Sequence[str] = (),
     strong: str = "mobilefacenet-casia",
-    page: Path | None = None,
     say: Say = lambda _: None,
+    page: Path | None = None,
 ) -> dict[str, Any]:
     """Measure all covers, or those in `only`, and write `ddm.json`, `ddm.md` and the sheets into `out`.
 
