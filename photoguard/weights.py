@@ -37,7 +37,7 @@ class Weights:
 SHIPPED: dict[str, Weights] = {
     "ddm": Weights(
         file="ddm.safetensors",
-        sha256="2d1a43c140a89ee31bbbe5fdaf10a5e3a0412a482b11a3a84edeae13990e5ef6",
+        sha256="6cb293197b4a2ae084d27bd89d5d76f8047cf6aa2c789942f45a0272ac7d8741",
         licence="MIT",
         source="trained by this project, see weights/README.md",
         config={"widths": [16, 48, 96], "maps": 64, "one_in": 64, "blocks": 3}
