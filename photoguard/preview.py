@@ -17,7 +17,7 @@ Color = tuple[int, int, int]
 CERTAIN: Color = (57, 255, 20)
 UNCERTAIN: Color = (255, 165, 0)
 DARK: Color = (0, 0, 0)
-SMALLEST_SIDE, LARGEST_SIDE = 1200, 2400  # a photo outside is scaled, so that labels fit and a screen holds it
+SMALLEST_SIDE, LARGEST_SIDE = 1200, 2400  # photos outside are scaled: labels fit, screens hold them
 
 
 class Found(Protocol):

@@ -341,7 +341,7 @@ def test_a_report_is_written_resumed_and_readable(tmp_path):
     assert report.resumed(tmp_path, head)["rows"].keys() == {"solid"}
     assert report.resumed(tmp_path, head | {"seeds": 2})["rows"] == {}
     page = (tmp_path / "ddm.md").read_text()
-    assert "`photoguard evaluate ddm --quick`" in page
+    assert "`photoguard evaluate ddm --data FOLDER --quick`" in page
     assert "| solid | 5.0 % (1.7-13.7) | 0.3 |" in page
     assert "0.900" in page
     for block in page.split("\n\n"):

@@ -19,8 +19,7 @@ from photoguard.nets import iresnet, sphereface
 from photoguard.nets.iresnet import IResNet, IResNetConfig
 from photoguard.nets.mobilefacenet import MobileFaceNet, MobileFaceNetConfig
 from photoguard.nets.sphereface import SphereFace, SphereFaceConfig
-from photoguard.recognizers import TABLE, TEMPLATES, aligned, architectures
-from photoguard.recognizers.alignment import similarity
+from photoguard.recognizers import TABLE, TEMPLATES, architectures, chip_for
 from photoguard.recognizers.loading import read_state, route
 from photoguard.recognizers.recognizer import Recognizer
 from photoguard.recognizers.sample import sample_chip
@@ -200,20 +199,12 @@ def test_a_chip_of_another_size_is_refused():
         Recognizer("x", TABLE["sphereface-20"], Recorder()).embed(torch.zeros(1, 3, 112, 112))
 
 
-def test_alignment_finds_a_known_turn_scale_and_shift():
-    template = np.array(TEMPLATES["112x112"])
-    angle, scale = 0.4, 2.5
-    turn = scale * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    matrix = similarity(template, template @ turn.T + [7, -3])
-    np.testing.assert_allclose(matrix, np.column_stack([turn, [7, -3]]), atol=1e-9)
-
-
 def test_an_aligned_face_shows_each_landmark_at_its_place():
     template, landmarks = TEMPLATES["112x96"], np.array(TEMPLATES["112x96"]) * 3 + [40, 20]
     pixels = np.zeros((420, 400, 3), np.uint8)
     for x, y in landmarks.round().astype(int):
         pixels[y - 6 : y + 7, x - 6 : x + 7] = 255
-    chip = aligned(pixels, landmarks, template, 112, 96)
+    chip = chip_for(TABLE["sphereface-20"], pixels, landmarks)
     assert chip.shape == (112, 96, 3)
     assert all(chip[round(y), round(x)].min() > 200 for x, y in template)
     assert chip.mean() < 30
@@ -240,7 +231,7 @@ def test_add_load_list_remove(tmp_path, mobile):
     cache = tmp_path / "cache"
     proof = recognizers.add("mine", mobile, arch="mobilefacenet-casia", folder=cache)
     assert proof.published is False
-    assert -1 <= proof.mirror <= 1
+    assert abs(proof.mirror) < 1.001
     mobile.unlink()  # the cache has its own copy
     chip = sample_chip(TABLE["mobilefacenet-casia"]).requires_grad_()
     embedding = recognizers.load("mine", cache).embed(chip)

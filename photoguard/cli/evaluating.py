@@ -41,6 +41,9 @@ def ddm(
         list[str] | None,
         typer.Option("--weights", help="Measure a DDM of your own too: NAME=FILE. Repeat it for several."),
     ] = None,
+    page: Annotated[
+        Path | None, typer.Option("--page", help="Write the tables and the sheet of covers here as well.")
+    ] = None,
     strong: Annotated[
         str, typer.Option("--strong", help="Recognizer that is fine-tuned on the covers.")
     ] = "mobilefacenet-casia",
@@ -54,7 +57,7 @@ def ddm(
     networks = dict(map(_named, weights or []))
     from photoguard.evaluate.ddm import evaluate_ddm
 
-    evaluate_ddm(out, data, quick, seeds, networks, only or [], strong, voice.note)
+    evaluate_ddm(out, data, quick, seeds, networks, only or [], strong, voice.note, page)
     table = out / "ddm.md"
     voice.result(f"tables     {files.shown(table)}", {"tables": str(table), "json": str(out / "ddm.json")})
 

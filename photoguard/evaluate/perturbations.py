@@ -8,7 +8,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from photoguard.recognizers.alignment import similarity
+from photoguard.geometry import similarity
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -24,7 +24,7 @@ PAPER_SPLITS = {
     "P3(1)": (55.62, 30.83, 11.85),
     "DDM": (1.56, 34.00, 4.41),
 }
-COMMAND = "photoguard evaluate ddm"
+COMMAND = "photoguard evaluate ddm --data FOLDER"
 
 
 def page(results: dict[str, Any]) -> str:

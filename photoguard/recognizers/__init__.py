@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from photoguard.recognizers.table import TABLE, TEMPLATES, Spec
 
 if TYPE_CHECKING:
-    from photoguard.recognizers.alignment import aligned, chip_for
+    from photoguard.recognizers.alignment import chip_for
     from photoguard.recognizers.recognizer import Recognizer
     from photoguard.recognizers.store import Entry, Proof, add, file_hash, installed, load, remove
 
@@ -22,7 +22,6 @@ __all__ = [
     "Recognizer",
     "Spec",
     "add",
-    "aligned",
     "chip_for",
     "file_hash",
     "installed",

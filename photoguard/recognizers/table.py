@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from photoguard.geometry import TEMPLATE_112X96, TEMPLATE_112X112
+
 
 @dataclass(frozen=True)
 class Spec:
@@ -30,20 +32,8 @@ class Spec:
 # Where the landmarks (eyes, nose, corners of the mouth; x, y) come to lie, in pixels of the chip. The first
 # two are the same face on chips of different width.
 TEMPLATES: dict[str, tuple[tuple[float, float], ...]] = {
-    "112x96": (
-        (30.2946, 51.6963),
-        (65.5318, 51.5014),
-        (48.0252, 71.7366),
-        (33.5493, 92.3655),
-        (62.7299, 92.2041),
-    ),
-    "112x112": (
-        (38.2946, 51.6963),
-        (73.5318, 51.5014),
-        (56.0252, 71.7366),
-        (41.5493, 92.3655),
-        (70.7299, 92.2041),
-    ),
+    "112x96": TEMPLATE_112X96,
+    "112x112": TEMPLATE_112X112,
     # FaceNet was trained on detector boxes with a margin rather than on aligned faces: this is where the
     # landmarks of such a box lie on average.
     "160x160": ((55.0, 60.3), (104.7, 60.0), (80.0, 88.6), (59.6, 117.7), (100.7, 117.5)),
