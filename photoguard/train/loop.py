@@ -50,9 +50,18 @@ def placed(device: str = "auto") -> Iterator[Place]:
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     torch.set_flush_denormal(True)  # denormal numbers make a CPU many times slower
-    if not torch.distributed.is_torchelastic_launched():
-        yield Place(torch.device(device))
-        return
+    try:
+        if torch.distributed.is_torchelastic_launched():
+            with _joined(device) as place:
+                yield place
+        else:
+            yield Place(torch.device(device))
+    finally:
+        torch.set_flush_denormal(False)  # others in this process may want their denormals
+
+
+@contextlib.contextmanager
+def _joined(device: str) -> Iterator[Place]:
     torch.distributed.init_process_group("nccl" if device == "cuda" else "gloo")
     rank = torch.distributed.get_rank()
     where = torch.device(device)
