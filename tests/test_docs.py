@@ -49,7 +49,7 @@ def test_the_readme_starts_with_commands_that_work(photoguard: Shell, tmp_path) 
     assert "examples/portrait.pub.png" in printed and "examples/portrait.restored.png" in printed
 
 
-@pytest.mark.parametrize("module", ["benchmarks.whole_way"])
+@pytest.mark.parametrize("module", ["benchmarks.whole_way", "benchmarks.png_encoders", "benchmarks.gallery"])
 def test_benchmarks_explain_themselves(module: str) -> None:
     done = subprocess.run(
         [sys.executable, "-m", module, "--help"], cwd=ROOT, capture_output=True, text=True, check=False
