@@ -15,7 +15,7 @@ from conftest import PORTRAIT
 from PIL import Image
 
 from photoguard.detection import DetectionSettings, detect, networks
-from photoguard.detection.candidates import Candidates, merged, squared, suppress, turned_back
+from photoguard.detection.candidates import Candidates, merged, squared, stretched, suppress, turned_back
 from photoguard.detection.cascade import SHARED, TILE, scan_tile
 from photoguard.detection.faces import lowest_score, smallest_face
 from photoguard.detection.pyramid import crops, halvings, levels, turned
@@ -190,7 +190,7 @@ def test_tiles_find_what_one_sweep_finds(portrait):
         whole = scan_tile(photo.pictures[0], nets, 0.9)
         parts = [
             scan_tile(tile, nets, 0.9) + np.array([left, top, left, top])
-            for tile, left, top, scale in _tiles(photo, 1.0)
+            for tile, left, top, scale in _tiles(photo, 1.0, 0.7)
             if scale == 1.0
         ]
     seen = np.concatenate(parts)
@@ -234,6 +234,11 @@ def test_turning_back_undoes_turning(rotation):
     box = (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1)
     back = turned_back(candidates((*box, 0.5)), rotation, 50, 30)
     assert back.boxes[0].tolist() == [20, 5, 30, 9] and back.rotations.tolist() == [rotation]
+
+
+def test_stretching_moves_boxes_and_landmarks():
+    found = stretched(candidates((1, 2, 3, 4, 0.5)), np.array([10.0, 100.0]))
+    assert found.boxes[0].tolist() == [10, 200, 30, 400]
 
 
 def test_levels_shrink_to_the_shortest_side_and_no_further():

@@ -97,6 +97,12 @@ def turned_back(found: Candidates, rotation: int, width: int, height: int) -> Ca
     return Candidates(boxes, found.scores, back(found.landmarks), rotations)
 
 
+def stretched(found: Candidates, factors: Array) -> Candidates:
+    """From a smaller copy to the photo: x and y by their factors (2,)."""
+    boxes = found.boxes * np.tile(factors, 2)
+    return Candidates(boxes, found.scores, found.landmarks * factors, found.rotations)
+
+
 def merged(parts: Sequence[Candidates]) -> Candidates:
     """One answer a face from passes that may each have found it, the best score first.
 

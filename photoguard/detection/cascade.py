@@ -14,7 +14,6 @@ from photoguard.detection.networks import Networks
 from photoguard.detection.pyramid import Halvings, Pixels, crops, levels
 from photoguard.nets.mtcnn import O_SIDE, P_CELL, P_STRIDE, R_SIDE
 
-FACTOR = 0.709  # between sizes of the pyramid: half the area, as in the paper
 TILE = (256, 512)  # rows, columns scanned at once: what P-Net computes from them stays in a core's cache
 SHARED = P_CELL - P_STRIDE  # pixels that neighboring tiles share, so that no 12 x 12 window is left out
 BATCH = 64  # crops at once
@@ -22,22 +21,23 @@ BATCH = 64  # crops at once
 
 @dataclass(frozen=True)
 class Sieve:
-    """The lowest scores that pass each network on the way to `look_again`, which has the last word.
+    """How finely the photo is scanned, and the lowest scores that pass on the way to `look_again`.
 
     Of a large photo's candidates nine in ten are tiny and none of them a face, and R-Net's look at each
     costs as much as P-Net's at 600 pixels; so the two finest sizes of the pyramid have their own bar.
     """
 
+    factor: float  # from one size of the pyramid to the next; 0.71 halves the area, 0.6 saves a quarter of it
     finest: float
     propose: float
     refine: float
     decide: float
 
 
-UPRIGHT = Sieve(0.85, 0.7, 0.4, 0.1)
-TURNED = Sieve(0.95, 0.9, 0.6, 0.3)  # only what scores high is accepted there, so little else need pass
-UPRIGHT_THOROUGH = Sieve(0.6, 0.6, 0.4, 0.1)
-TURNED_THOROUGH = Sieve(0.9, 0.8, 0.5, 0.2)
+UPRIGHT = Sieve(0.63, 0.75, 0.5, 0.4, 0.2)
+TURNED = Sieve(0.6, 0.95, 0.9, 0.6, 0.3)  # only what scores high is accepted there: little else need pass
+UPRIGHT_THOROUGH = Sieve(0.66, 0.6, 0.4, 0.3, 0.1)
+TURNED_THOROUGH = Sieve(0.6, 0.95, 0.85, 0.5, 0.2)
 
 # Evidence at which a candidate is as often a face as not: there the score is 0.5.
 EVEN = 2.5
@@ -56,7 +56,7 @@ def propose(photo: Halvings, nets: Networks, min_face: float, sieve: Sieve) -> A
     No suppression between sizes: neighbors differ so much that it drops two candidates in a hundred.
     """
     largest = P_CELL / min_face
-    fine = largest * FACTOR**1.5
+    fine = largest * sieve.factor**1.5
 
     def scan(tile: tuple[Pixels, int, int, float]) -> Array:
         picture, left, top, scale = tile
@@ -64,13 +64,15 @@ def propose(photo: Halvings, nets: Networks, min_face: float, sieve: Sieve) -> A
         placed: Array = (boxes + np.array([left, top, left, top])) / scale
         return placed
 
-    return squared(np.concatenate([np.empty((0, 4)), *nets.workers.map(scan, _tiles(photo, largest))]))
+    return squared(
+        np.concatenate([np.empty((0, 4)), *nets.workers.map(scan, _tiles(photo, largest, sieve.factor))])
+    )
 
 
-def _tiles(photo: Halvings, scale: float) -> Iterator[tuple[Pixels, int, int, float]]:
+def _tiles(photo: Halvings, scale: float, factor: float) -> Iterator[tuple[Pixels, int, int, float]]:
     """Every part of every size of the photo, with even sides: pixels, left, top, scale."""
     rows, columns = TILE
-    for picture, exact in levels(photo, scale, FACTOR, P_CELL):
+    for picture, exact in levels(photo, scale, factor, P_CELL):
         height, width = picture.shape[:2]
         even = np.pad(picture, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
         for top in range(0, height - SHARED, rows - SHARED):

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from photoguard.geometry import Box
 
-SMALLEST = 20.0  # pixels; what the networks were trained for, and little is recognizable below
+P_NET_CELL = 12  # pixels of the largest copy scanned; a smaller face would have to be enlarged
+SMALLEST = 20.0  # pixels, unless asked for less: little is recognizable below
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class DetectionSettings:
 # Scores below which nothing is reported, tuned on one half of the benchmark's material so that face-free
 # photos get no more covers than from facenet-pytorch: (upright, turned). Turned photos are looked at three
 # times as often, and a face found there scores as high as any, so that they need less benefit of the doubt.
-DOUBT = {"default": (0.43, 0.88), "thorough": (0.2, 0.75)}
+DOUBT = {"default": (0.35, 0.75), "thorough": (0.2, 0.75)}
 
 
 def lowest_score(settings: DetectionSettings, rotation: int) -> float:
@@ -55,7 +56,7 @@ def lowest_score(settings: DetectionSettings, rotation: int) -> float:
 def smallest_face(width: int, height: int, settings: DetectionSettings) -> float:
     """The side of the smallest face to look for."""
     if settings.min_face is not None:
-        return float(max(settings.min_face, SMALLEST))
+        return float(max(settings.min_face, P_NET_CELL))
     if settings.thorough:
         return SMALLEST
     return max(SMALLEST, 0.0069 * math.sqrt(width * height))  # 24 pixels at 12 megapixels, 48 at 48

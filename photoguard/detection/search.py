@@ -6,13 +6,15 @@ import numpy as np
 import torch
 
 from photoguard.detection import cascade
-from photoguard.detection.candidates import Candidates, merged, turned_back
+from photoguard.detection.candidates import Candidates, merged, stretched, turned_back
 from photoguard.detection.faces import DetectionSettings, Face, lowest_score, smallest_face
 from photoguard.detection.networks import Networks, networks
 from photoguard.detection.pyramid import Halvings, Pixels, halvings, turned
 from photoguard.geometry import Box
+from photoguard.nets.mtcnn import O_SIDE
 
 TURNS = (90, 180, 270)
+SMALLEST_TURNED = 28.0  # pixels; sideways faces are rare, and looking for smaller ones doubles the work
 COARSE = 4.0  # faces this much larger than the smallest are looked for in the turned photo as well
 
 
@@ -34,12 +36,13 @@ def passes(photo: Halvings, nets: Networks, settings: DetectionSettings) -> list
     min_face = smallest_face(photo.width, photo.height, settings)
     upright = find_turned(photo, nets, min_face, 0, settings)
     certain = _certain(upright, settings)
-    everything = settings.thorough or not certain
     found = [upright]
+    everything = settings.thorough or not certain
+    smallest = min_face if settings.min_face else max(min_face, SMALLEST_TURNED)
     for rotation in TURNS:
-        part = find_turned(photo, nets, min_face * (1 if everything else COARSE), rotation, settings)
+        part = find_turned(photo, nets, smallest if everything else COARSE * min_face, rotation, settings)
         if not everything and _certain(part, settings) > certain:
-            part = find_turned(photo, nets, min_face, rotation, settings)
+            part = find_turned(photo, nets, smallest, rotation, settings)
         found.append(part)
     return found
 
@@ -47,14 +50,21 @@ def passes(photo: Halvings, nets: Networks, settings: DetectionSettings) -> list
 def find_turned(
     photo: Halvings, nets: Networks, min_face: float, rotation: int, settings: DetectionSettings
 ) -> Candidates:
-    """One look at the photo turned by `rotation`, answered in its own coordinates."""
+    """One look at the photo turned by `rotation`, answered in its own coordinates.
+
+    For large faces a smaller copy does: one that still shows the smallest of them to O-Net in full.
+    """
+    enough = int(np.log2(max(min_face / O_SIDE, 1)))
+    copy = Halvings(photo.pictures[min(enough, len(photo.pictures) - 1) :])
+    ratio = max(photo.width / copy.width, photo.height / copy.height)
     if settings.thorough:
         sieve = cascade.TURNED_THOROUGH if rotation else cascade.UPRIGHT_THOROUGH
     else:
         sieve = cascade.TURNED if rotation else cascade.UPRIGHT
-    found = cascade.find(turned(photo, rotation), nets, min_face, sieve)
+    found = cascade.find(turned(copy, rotation), nets, min_face / ratio, sieve)
     found = found.take(found.scores >= lowest_score(settings, rotation))
-    return turned_back(found, rotation, photo.width, photo.height)
+    stretch = np.array([photo.width / copy.width, photo.height / copy.height])
+    return stretched(turned_back(found, rotation, copy.width, copy.height), stretch)
 
 
 def _certain(found: Candidates, settings: DetectionSettings) -> int:
