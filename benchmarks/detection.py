@@ -124,7 +124,8 @@ def _say(section: str) -> None:
 def time_12mp(found: dict[str, Detector], source: Source, seed: int) -> dict[str, tuple[float, float]]:
     """Best seconds of three rounds, the detectors by turns: with all cores, then with one thread each."""
     scene = make(Recipe(4000, 3000, SIZES_12MP), source, default_rng(seed))
-    threads, best = torch.get_num_threads(), {}
+    threads = torch.get_num_threads()
+    best: dict[tuple[str, int], float] = {}
     for count in (threads, 1):
         torch.set_num_threads(count)
         for _ in range(3):
