@@ -44,7 +44,7 @@ def test_a_header_has_a_limit_on_both_ways() -> None:
     room = envelope.HEADER_LIMIT - len(envelope._canonical({"blobs": [], "kind": "face", "x": ""}))
     full = envelope.pack({"kind": "face", "x": "a" * room}, [])
     assert envelope.unpack(full, "face")[0] == {"x": "a" * room}
-    with pytest.raises(DamagedError, match="limit"):
+    with pytest.raises(UsageError, match="too many covers"):
         envelope.pack({"kind": "face", "x": "a" * (room + 1)}, [])
     text = envelope._canonical({"blobs": [], "kind": "face", "x": "a" * (room + 1)})
     with pytest.raises(DamagedError, match="longer"):

@@ -408,9 +408,10 @@ def test_the_whole_evaluation_runs_on_a_tiny_lfw(tmp_path, monkeypatch):
     assert (tmp_path / "out" / "restored-p3-1.png").is_file()
 
 
+@pytest.mark.slow
 @pytest.mark.data
 def test_the_quick_evaluation_of_two_covers_on_real_faces(tmp_path):
-    """Open faces are named, solid ones are not. Four minutes on one core."""
+    """Open faces are named, solid ones are not. Ten minutes on one core."""
     if "PHOTOGUARD_DATA" not in os.environ:
         pytest.skip("PHOTOGUARD_DATA does not name the folder with the real data")
     pytest.importorskip("onnx2torch")

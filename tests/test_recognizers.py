@@ -415,10 +415,16 @@ REAL = {
 }
 
 
+@pytest.fixture(scope="session")
+def lfw_landmarks(tmp_path_factory):
+    """Finding landmarks takes longer than the networks that use them: once for all."""
+    return tmp_path_factory.mktemp("landmarks")
+
+
 @pytest.mark.data
 @pytest.mark.parametrize("name", REAL)
-def test_a_real_recognizer_recognizes(tmp_path, name):
-    """Two folds of LFW, sampled to keep the run at about a minute; docs/recognizers.md has all ten."""
+def test_a_real_recognizer_recognizes(tmp_path, lfw_landmarks, name):
+    """Two folds of LFW; docs/recognizers.md has all ten."""
     if "PHOTOGUARD_DATA" not in os.environ:
         pytest.skip("PHOTOGUARD_DATA does not name the folder with the real data")
     if name == "mobilefacenet-112":
@@ -428,5 +434,5 @@ def test_a_real_recognizer_recognizes(tmp_path, name):
     data = Path(os.environ["PHOTOGUARD_DATA"])
     file, figure = REAL[name]
     recognizers.add(name, data / "recognizers" / file, folder=tmp_path)
-    found = check(name, data / "lfw.zip", folds=2, cache=tmp_path, folder=tmp_path)
+    found = check(name, data / "lfw.zip", folds=2, cache=lfw_landmarks, folder=tmp_path)
     assert found.accuracy.value > figure - 0.015  # a point, and what 1,200 pairs are uncertain by
