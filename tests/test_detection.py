@@ -14,7 +14,7 @@ import torch
 from conftest import PORTRAIT
 from PIL import Image
 
-from photoguard.detection import DetectionSettings, detect, networks
+from photoguard.detection import DetectionSettings, cascade, detect, networks
 from photoguard.detection.candidates import Candidates, merged, squared, stretched, suppress, turned_back
 from photoguard.detection.cascade import SHARED, TILE, scan_tile
 from photoguard.detection.faces import lowest_score, smallest_face
@@ -69,6 +69,13 @@ def test_a_photo_taken_sideways(portrait, rotation):
     assert near(face, upright.boxes[0])
     for found, eye in zip(face.landmarks, upright.landmarks[0], strict=False):
         assert np.hypot(found[0] - eye[0], found[1] - eye[1]) < 6
+
+
+def test_a_small_face_taken_sideways(portrait):
+    """Smaller than what is looked for in the turned photo before the upright one turns out empty."""
+    small = cv2.resize(portrait, (180, 180), interpolation=cv2.INTER_AREA)
+    (face,) = detect(np.rot90(small))
+    assert face.rotation == 270 and face.certain
 
 
 @pytest.mark.parametrize("scale", [0.25, 0.5, 2.0, 5.0])
@@ -187,17 +194,28 @@ def test_tiles_find_what_one_sweep_finds(portrait):
     side = TILE[0] + TILE[1]
     photo = halvings(cv2.resize(portrait, (side, side)))
     with networks.networks("cpu") as nets:
-        whole = scan_tile(photo.pictures[0], nets, 0.9)
+        whole = scan_tile(photo.pictures[0], nets, 0.3)
         parts = [
-            scan_tile(tile, nets, 0.9) + np.array([left, top, left, top])
+            scan_tile(tile, nets, 0.3) + np.array([left, top, left, top])
             for tile, left, top, scale in _tiles(photo, 1.0, 0.7)
             if scale == 1.0
         ]
     seen = np.concatenate(parts)
-    assert len(whole) > 3
+    assert len(whole) > 300
     for box in whole:
         assert np.abs(seen - box).max(axis=1).min() < 0.1
     assert SHARED == 10
+
+
+def test_a_mirrored_view_and_other_distances_are_judged(portrait, monkeypatch):
+    seen = []
+    real = cascade.run_decide
+    monkeypatch.setattr(cascade, "run_decide", lambda p, n, boxes: seen.append(boxes) or real(p, n, boxes))
+    with networks.networks("cpu") as nets:
+        found = cascade.look_again(halvings(portrait), nets, FACE[None].astype(float))
+    widths = seen[0][:, 2] - seen[0][:, 0]
+    assert len(found) == 1 and found.scores[0] > 0.9
+    assert (widths < 0).sum() == 1 and len(set(np.abs(widths).round(6))) == 3
 
 
 def test_suppression_keeps_the_best_of_overlapping_boxes():
@@ -220,8 +238,8 @@ def test_merging_takes_the_better_of_two_passes():
 
 
 def test_merging_keeps_neighbors_and_a_child_in_front():
-    rows = [(0, 0, 80, 100, 0.9), (70, 0, 150, 100, 0.8), (20, 55, 50, 95, 0.7)]
-    assert len(merged([candidates(*rows)])) == 3
+    rows = [(0, 0, 80, 100, 0.9), (70, 0, 150, 100, 0.8), (20, 55, 50, 95, 0.7), (30, 40, 55, 70, 0.6)]
+    assert len(merged([candidates(*rows)])) == 4
     assert len(merged([candidates()])) == 0
 
 

@@ -57,6 +57,19 @@ def test_dots_at_the_landmarks_land_on_the_template(template, width, degrees, sc
         assert abs(rows[near].mean() - y) < 0.5 and abs(columns[near].mean() - x) < 0.5
 
 
+@pytest.mark.parametrize("scale", [1.9, 2.3, 4.3])
+def test_an_edge_on_the_photo_is_where_it_should_be_on_the_chip(scale):
+    matrix = similarity(np.asarray(TEMPLATE_112X112) * scale + 5, TEMPLATE_112X112)
+    errors = []
+    for edge in range(round(20 * scale), round(90 * scale)):
+        photo = np.zeros((500, 500, 3), np.uint8)
+        photo[:, edge:] = 255
+        chip = to_chip(photo, matrix, 112, 112)
+        found = 112 - chip[56, :, 0].sum() / 255  # pixels left of the edge
+        errors.append(found - ((edge - 0.5 - 5) / scale + 0.5))
+    assert abs(np.mean(errors)) < 0.03
+
+
 def test_a_chip_laid_back_gives_the_photo_again():
     ramp = np.add.outer(np.arange(400), np.arange(300)) / 700 * 255
     photo = np.repeat(ramp[..., None], 3, axis=2).astype(np.uint8)
