@@ -15,10 +15,10 @@ from conftest import PORTRAIT
 from PIL import Image
 
 from photoguard.detection import DetectionSettings, cascade, detect, networks
-from photoguard.detection.candidates import Candidates, merged, squared, stretched, suppress, turned_back
+from photoguard.detection.candidates import Candidates, merged, squared, suppress, turned_back
 from photoguard.detection.cascade import SHARED, TILE, scan_tile
 from photoguard.detection.faces import lowest_score, smallest_face
-from photoguard.detection.pyramid import crops, halvings, levels, turned
+from photoguard.detection.pyramid import Halvings, crops, halvings, levels
 from photoguard.errors import WeightsError
 from photoguard.nets.mtcnn import PNet
 
@@ -244,19 +244,18 @@ def test_merging_keeps_neighbors_and_a_child_in_front():
 
 
 @pytest.mark.parametrize("rotation", [0, 90, 180, 270])
-def test_turning_back_undoes_turning(rotation):
-    pixels = np.zeros((30, 50, 3), np.uint8)
-    pixels[5:9, 20:30] = 255
-    picture = turned(halvings(pixels), rotation).pictures[0]
-    rows, columns = np.nonzero(picture[..., 0])
+def test_turned_copies_and_crops_agree_and_are_turned_back(rotation):
+    pixels = np.zeros((32, 64, 3), np.uint8)
+    pixels[4:12, 20:36] = 255
+    photo = Halvings([pixels], rotation)
+    copy, _ = next(levels(photo, 1.0, 0.5, 12))
+    assert np.array_equal(copy, np.rot90(pixels, rotation // 90))
+    rows, columns = np.nonzero(copy[..., 0])
     box = (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1)
-    back = turned_back(candidates((*box, 0.5)), rotation, 50, 30)
-    assert back.boxes[0].tolist() == [20, 5, 30, 9] and back.rotations.tolist() == [rotation]
-
-
-def test_stretching_moves_boxes_and_landmarks():
-    found = stretched(candidates((1, 2, 3, 4, 0.5)), np.array([10.0, 100.0]))
-    assert found.boxes[0].tolist() == [10, 200, 30, 400]
+    back = turned_back(candidates((*box, 0.5)), rotation, 64, 32)
+    assert back.boxes[0].tolist() == [20, 4, 36, 12] and back.rotations.tolist() == [rotation]
+    (crop,) = crops(photo, np.array([[4, 8, 28, 32]], float), 24)
+    assert np.array_equal(crop, copy[8:32, 4:28])
 
 
 def test_levels_shrink_to_the_shortest_side_and_no_further():

@@ -78,29 +78,24 @@ def squared(boxes: Array) -> Array:
     return np.concatenate([middle - half, middle + half], axis=1)
 
 
+def way_back(rotation: int, width: int, height: int) -> tuple[Array, Array]:
+    """Matrix (2, 2) and shift (2,) from a photo turned counterclockwise to the width x height one it was."""
+    quarter, half, three = np.array([[[0, -1], [1, 0]], [[-1, 0], [0, -1]], [[0, 1], [-1, 0]]], dtype=float)
+    return {
+        0: (np.eye(2), np.zeros(2)),
+        90: (quarter, np.array([width, 0.0])),
+        180: (half, np.array([width, height], dtype=float)),
+        270: (three, np.array([0.0, height])),
+    }[rotation]
+
+
 def turned_back(found: Candidates, rotation: int, width: int, height: int) -> Candidates:
     """From a photo turned counterclockwise by `rotation` degrees to the width x height one it was."""
-
-    def back(points: Array) -> Array:
-        x, y = points[..., 0], points[..., 1]
-        if rotation == 90:
-            return np.stack([width - y, x], axis=-1)
-        if rotation == 180:
-            return np.stack([width - x, height - y], axis=-1)
-        if rotation == 270:
-            return np.stack([y, height - x], axis=-1)
-        return points
-
-    corners = back(found.boxes.reshape(-1, 2, 2))  # two opposite ones, whichever they now are
+    turn, shift = way_back(rotation, width, height)
+    corners = found.boxes.reshape(-1, 2, 2) @ turn.T + shift  # two opposite ones, whichever they now are
     boxes = np.concatenate([corners.min(axis=1), corners.max(axis=1)], axis=1)
     rotations = np.full(len(found), rotation, dtype=np.intp)
-    return Candidates(boxes, found.scores, back(found.landmarks), rotations)
-
-
-def stretched(found: Candidates, factors: Array) -> Candidates:
-    """From a smaller copy to the photo: x and y by their factors (2,)."""
-    boxes = found.boxes * np.tile(factors, 2)
-    return Candidates(boxes, found.scores, found.landmarks * factors, found.rotations)
+    return Candidates(boxes, found.scores, found.landmarks @ turn.T + shift, rotations)
 
 
 def merged(parts: Sequence[Candidates]) -> Candidates:

@@ -34,7 +34,7 @@ class Sieve:
     decide: float
 
 
-UPRIGHT = Sieve(0.63, 0.75, 0.5, 0.4, 0.2)
+UPRIGHT = Sieve(0.63, 0.8, 0.5, 0.4, 0.2)
 TURNED = Sieve(0.6, 0.95, 0.9, 0.6, 0.3)  # only what scores high is accepted there: little else need pass
 UPRIGHT_THOROUGH = Sieve(0.66, 0.6, 0.4, 0.3, 0.1)
 TURNED_THOROUGH = Sieve(0.6, 0.95, 0.85, 0.5, 0.2)

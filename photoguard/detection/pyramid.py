@@ -9,26 +9,23 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from photoguard.detection.candidates import Array
+from photoguard.detection.candidates import Array, way_back
 
 Pixels = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
 class Halvings:
-    """The photo, its half, its quarter, ...: (H, W, 3) each."""
+    """The photo, its half, its quarter, ...: (H, W, 3) each, looked at turned counterclockwise."""
 
-    pictures: list[Pixels]
-
-    @property
-    def width(self) -> int:
-        """Of the full photo."""
-        return int(self.pictures[0].shape[1])
+    pictures: list[Pixels]  # as they are, not turned: that would be a copy
+    rotation: int = 0
 
     @property
-    def height(self) -> int:
-        """Of the full photo."""
-        return int(self.pictures[0].shape[0])
+    def size(self) -> tuple[int, int]:
+        """Width and height of the photo, not turned."""
+        height, width = self.pictures[0].shape[:2]
+        return int(width), int(height)
 
 
 def halvings(pixels: Pixels) -> Halvings:
@@ -40,14 +37,6 @@ def halvings(pixels: Pixels) -> Halvings:
     return Halvings(pictures)
 
 
-def turned(photo: Halvings, rotation: int) -> Halvings:
-    """The photo turned counterclockwise by 0, 90, 180 or 270 degrees."""
-    how = {90: cv2.ROTATE_90_COUNTERCLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_CLOCKWISE}
-    if rotation == 0:
-        return photo
-    return Halvings([np.asarray(cv2.rotate(p, how[rotation]), dtype=np.uint8) for p in photo.pictures])
-
-
 def resized(picture: Pixels, width: int, height: int) -> Pixels:
     """Averaged down (or interpolated up) to width x height."""
     shrinks = width <= picture.shape[1] and height <= picture.shape[0]
@@ -56,36 +45,34 @@ def resized(picture: Pixels, width: int, height: int) -> Pixels:
 
 
 def levels(photo: Halvings, scale: float, factor: float, shortest: int) -> Iterator[tuple[Pixels, float]]:
-    """Copies at scale, scale x factor, ... down to `shortest` pixels, each with its exact scale."""
-    while min(photo.width, photo.height) * scale >= shortest:
-        width, height = round(photo.width * scale), round(photo.height * scale)
+    """Turned copies at scale, scale x factor, ... down to `shortest` pixels, each with its scale."""
+    while min(photo.size) * scale >= shortest:
+        width, height = (round(side * scale) for side in photo.size)
         source = next(p for p in reversed(photo.pictures) if p is photo.pictures[0] or p.shape[1] >= width)
-        yield resized(source, width, height), scale
+        copy = resized(source, width, height)
+        yield np.ascontiguousarray(np.rot90(copy, photo.rotation // 90)), scale
         scale *= factor
 
 
 def crops(photo: Halvings, boxes: Array, side: int) -> Pixels:
-    """Each square box (N, 4) as a side x side picture (N, side, side, 3); outside the photo its edge goes on.
+    """Each square box (N, 4) of the turned photo as a picture (N, side, side, 3); outside, the edge goes on.
 
-    A box whose right edge comes first gives the mirror image.
-
-    Each comes from the halving that has one to two pixels for one of the crop's, so that a large face
-    costs as little as a small one and linear interpolation skips no pixel.
+    A box whose right edge comes first gives the mirror image. Each crop comes from the halving that has
+    one to two pixels for one of the crop's, so that a large face costs as little as a small one and
+    linear interpolation skips no pixel.
     """
     out = np.empty((len(boxes), side, side, 3), dtype=np.uint8)
-    last = len(photo.pictures) - 1
-    for number, (left, top, right, bottom) in enumerate(boxes):
-        shrink = max((bottom - top) / side, 1e-3)
-        level = int(np.clip(np.floor(np.log2(shrink)), 0, last))
-        picture = photo.pictures[level]
-        to_x, to_y = picture.shape[1] / photo.width, picture.shape[0] / photo.height
-        step_x, step_y = (right - left) * to_x / side, (bottom - top) * to_y / side
-        # From the middle of the crop's pixel i to the picture's: left + (i + 0.5) * step - 0.5.
-        matrix = np.array(
-            [[step_x, 0, left * to_x + step_x / 2 - 0.5], [0, step_y, top * to_y + step_y / 2 - 0.5]]
-        )
-        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        cv2.warpAffine(
-            picture, matrix, (side, side), dst=out[number], flags=flags, borderMode=cv2.BORDER_REPLICATE
-        )
+    sizes = np.array([(p.shape[1], p.shape[0]) for p in photo.pictures])  # (levels, 2)
+    shrinks = np.maximum((boxes[:, 3] - boxes[:, 1]) / side, 1)
+    chosen = np.minimum(np.log2(shrinks).astype(int), len(sizes) - 1)  # (N,)
+    scales = sizes[chosen] / sizes[0]  # (N, 2)
+    steps = (boxes[:, 2:] - boxes[:, :2]) / side
+    # From the middle of a crop's pixel (i + 0.5) to the turned photo, the photo, its halving's pixel - 0.5.
+    turn, shift = way_back(photo.rotation, *photo.size)
+    matrices = np.empty((len(boxes), 2, 3))
+    matrices[:, :, :2] = scales[:, :, None] * turn * steps[:, None, :]
+    matrices[:, :, 2] = ((boxes[:, :2] + steps / 2) @ turn.T + shift) * scales - 0.5
+    flags, edge = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, cv2.BORDER_REPLICATE
+    for level, matrix, crop in zip(chosen.tolist(), matrices, out, strict=True):
+        cv2.warpAffine(photo.pictures[level], matrix, (side, side), crop, flags, edge)
     return out

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 
 from photoguard.detection import cascade
-from photoguard.detection.candidates import Candidates, merged, stretched, turned_back
+from photoguard.detection.candidates import Candidates, merged, turned_back
 from photoguard.detection.faces import DetectionSettings, Face, lowest_score, smallest_face
 from photoguard.detection.networks import Networks, networks
-from photoguard.detection.pyramid import Halvings, Pixels, halvings, turned
+from photoguard.detection.pyramid import Halvings, Pixels, halvings
 from photoguard.geometry import Box
-from photoguard.nets.mtcnn import O_SIDE
 
 TURNS = (90, 180, 270)
 SMALLEST_TURNED = 28.0  # pixels; sideways faces are rare, and looking for smaller ones doubles the work
@@ -33,7 +34,7 @@ def passes(photo: Halvings, nets: Networks, settings: DetectionSettings) -> list
     a photo taken sideways. It is searched in full where that found more than the upright photo has, and
     always when nothing is certain upright.
     """
-    min_face = smallest_face(photo.width, photo.height, settings)
+    min_face = smallest_face(*photo.size, settings)
     upright = find_turned(photo, nets, min_face, 0, settings)
     certain = _certain(upright, settings)
     found = [upright]
@@ -50,21 +51,14 @@ def passes(photo: Halvings, nets: Networks, settings: DetectionSettings) -> list
 def find_turned(
     photo: Halvings, nets: Networks, min_face: float, rotation: int, settings: DetectionSettings
 ) -> Candidates:
-    """One look at the photo turned by `rotation`, answered in its own coordinates.
-
-    For large faces a smaller copy does: one that still shows the smallest of them to O-Net in full.
-    """
-    enough = int(np.log2(max(min_face / O_SIDE, 1)))
-    copy = Halvings(photo.pictures[min(enough, len(photo.pictures) - 1) :])
-    ratio = max(photo.width / copy.width, photo.height / copy.height)
+    """One look at the photo turned by `rotation`, answered in its own coordinates."""
     if settings.thorough:
         sieve = cascade.TURNED_THOROUGH if rotation else cascade.UPRIGHT_THOROUGH
     else:
         sieve = cascade.TURNED if rotation else cascade.UPRIGHT
-    found = cascade.find(turned(copy, rotation), nets, min_face / ratio, sieve)
+    found = cascade.find(replace(photo, rotation=rotation), nets, min_face, sieve)
     found = found.take(found.scores >= lowest_score(settings, rotation))
-    stretch = np.array([photo.width / copy.width, photo.height / copy.height])
-    return stretched(turned_back(found, rotation, copy.width, copy.height), stretch)
+    return turned_back(found, rotation, *photo.size)
 
 
 def _certain(found: Candidates, settings: DetectionSettings) -> int:
