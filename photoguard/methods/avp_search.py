@@ -1,0 +1,325 @@
+"""The search for AVP's picture: Algorithm 1 as published, and the faster one that photoguard uses.
+
+Everything is a tensor here: originals (N, 3, H, W) of 0..255, a target (avp_target), and perhaps a key, a
+function from (pictures, rows) to what the owner would restore. Whatever is reported was measured on 8-bit
+pixels.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+import torch
+from torch import Tensor
+
+from photoguard.methods.avp_losses import distance, ssim, variance
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from photoguard.methods.avp_target import Judged, Target
+
+    Progress = Callable[[int, int], None]  # faces done, faces in all
+
+
+class Key(Protocol):
+    """What restores pictures (B, 3, H, W) of 0..255; `rows` (B,) says which originals they stand for."""
+
+    def __call__(self, chips: Tensor, rows: Tensor) -> Tensor:
+        """The restored pictures, of 0..255, with gradient."""
+        ...
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of one face's search, for plots."""
+
+    seconds: float
+    """Since the search began, all faces of the batch together."""
+    loss: float
+    reached: float
+    """Of the network that was worst off."""
+    ssim_e: float
+    """With the original: lower hides more."""
+    ssim_d: float
+    """Restored with the original; 1 where there is no key in the search."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """The result for one face."""
+
+    pixels: NDArray[np.uint8]
+    """(H, W, 3), as saved"""
+    reached: tuple[float, ...]
+    """For each network of the target: the cosine, or the probability of the class."""
+    ssim_e: float
+    ssim_d: float | None
+    """None where there is no key in the search."""
+    restored: NDArray[np.uint8] | None
+    steps: int
+    seconds: float
+    """This face's share of the time."""
+    stopped: bool
+    """It met its goal; else it went on to the last step."""
+    trace: tuple[Step, ...] = field(default=(), repr=False)
+
+
+# Algorithm 1, as published
+
+
+@dataclass(frozen=True)
+class Published:
+    """Algorithm 1 with the constants of its authors' code; where both are silent, what Table 1 asks for."""
+
+    steps: int = 800
+    momentum: float = 0.3  # alpha of Eq. 7
+    step: float = 0.01  # beta of Eq. 8, of pictures in 0..1 and gradients whose mean magnitude is 1
+    key_weight: float = 0.2  # mu of Eq. 15, of the mean square over the samples in the code's range of -1..1
+    hiding: Literal["variance", "distance"] = "variance"  # L_v (Eq. 12-13), or L_d (Eq. 5-6)
+    hiding_weight: float = 1e-3  # lambda of Eq. 6 and 14
+    decay: float = 0.85
+    patience: int = 16  # increases of the loss before the step is made smaller
+    seed: int | None = None  # of the random start; None: from the system
+
+
+def published(
+    originals: Tensor,
+    target: Target,
+    key: Key | None = None,
+    settings: Published = Published(),
+    *,
+    start: Tensor | None = None,
+    until: float = math.inf,
+    progress: Progress | None = None,
+) -> list[Found]:
+    """Algorithm 1. A face whose worst network has reached `until` on rounded pixels stops there."""
+    clock = _Clock(originals, key, progress)
+    rows = clock.rows
+    picture = _noise(originals, settings.seed) / 255 if start is None else start / 255
+    gradient = torch.zeros_like(picture)
+    beta = torch.full((len(rows), 1, 1, 1), settings.step, device=picture.device)
+    increases = torch.zeros(len(rows), device=picture.device)
+    before = torch.full((len(rows),), math.inf, device=picture.device)
+    for _ in range(settings.steps):
+        picture = picture.detach().requires_grad_()
+        judged = target(picture * 255, rows)
+        loss = judged.loss
+        if settings.hiding == "variance":
+            loss = loss + settings.hiding_weight * variance(picture)  # Eq. 14
+        else:
+            loss = loss - settings.hiding_weight * distance(picture, originals[rows] / 255)  # Eq. 6
+        if key is not None:
+            missed = (key(picture * 255, rows) - originals[rows]) / 127.5
+            loss = loss + settings.key_weight * missed.square().mean((1, 2, 3))  # Eq. 10, 15
+        (slope,) = torch.autograd.grad(loss.sum(), picture)
+        with torch.no_grad():
+            # Eq. 7 and 9; the code divides by the mean magnitude where the paper has the 2-norm.
+            slope = slope / slope.abs().mean((1, 2, 3), keepdim=True).clamp(min=1e-12)
+            gradient = settings.momentum * gradient + slope
+            picture = picture - beta * gradient  # Eq. 8, downhill
+            increases = increases + (loss > before)
+            worn = increases > settings.patience
+            beta = torch.where(worn[:, None, None, None], beta * settings.decay, beta)
+            increases = torch.where(worn, 0.0, increases)
+            before = loss.detach()
+            clock.tick()
+            saved = (picture * 255).round().clamp(0, 255)
+            now = target(saved, rows)
+            stay = clock.note(saved, loss, now, None, now.reached.amin(1) >= until)
+        if not bool(stay.any()):
+            break
+        rows, picture, gradient = rows[stay], picture[stay], gradient[stay]
+        beta, increases, before = beta[stay], increases[stay], before[stay]
+    return clock.results()
+
+
+# The fast search
+
+
+@dataclass(frozen=True)
+class Goal:
+    """When a face is done: all of it on the pixels as they are saved."""
+
+    reached: float = 0.998  # cosine, or probability of the class
+    ssim_e: float = 0.01
+    ssim_d: float = 0.0  # of no use without a key
+
+
+@dataclass(frozen=True)
+class Fast:
+    """The search that photoguard uses: Adam on the rounded picture, each face until it meets its goal."""
+
+    goal: Goal = Goal()
+    steps: int = 300
+    rate: float = 6.0  # gray levels a step at first
+    rate_end: float = 0.5  # at the last step; the way down is half a cosine over `fall` steps
+    fall: int = 80
+    betas: tuple[float, float] = (0.8, 0.95)
+    hiding_weight: float = 1e-3  # of L_v
+    key_weight: float = 2.0  # of 1 - SSIM and the mean square of what the key restores
+    seed: int | None = None
+
+
+def fast(
+    originals: Tensor,
+    target: Target,
+    key: Key | None = None,
+    settings: Fast = Fast(),
+    *,
+    start: Tensor | None = None,
+    carried: Tensor | None = None,
+    distortions: Sequence[Callable[[Tensor], Tensor]] = (),
+    progress: Progress | None = None,
+) -> list[Found]:
+    """Pictures that meet the goal, or the best of `steps` steps.
+
+    `start` is where the search begins, else noise. `carried` (N, 3, H, W) of uint8 holds what the two low
+    bits of each sample must be, 255 where they are free. `distortions` are views to be recognized in too.
+    """
+    clock = _Clock(originals, key, progress)
+    rows, goal = clock.rows, settings.goal
+    picture = _noise(originals, settings.seed) if start is None else start.clone()
+    mean, square = torch.zeros_like(picture), torch.zeros_like(picture)
+    first, second = settings.betas
+    for step in range(settings.steps):
+        picture = picture.detach().requires_grad_()
+        # Forward on what would be saved, backward as if it had not been rounded.
+        saved = (
+            picture
+            + (quantized(picture.detach(), None if carried is None else carried[rows]) - picture).detach()
+        )
+        judged = target(saved, rows)
+        loss = judged.loss + settings.hiding_weight * variance(saved / 255)
+        for distort in distortions:
+            loss = loss + target(distort(saved), rows).loss
+        restored, alike = None, torch.ones_like(loss)
+        if key is not None:
+            restored = key(saved, rows)
+            alike = ssim(restored, originals[rows])
+            missed = ((restored - originals[rows]) / 127.5).square().mean((1, 2, 3))
+            loss = loss + settings.key_weight * (1 - alike + missed)
+        (slope,) = torch.autograd.grad(loss.sum(), picture)
+        with torch.no_grad():
+            clock.tick()
+            done = (judged.reached.amin(1) >= goal.reached) & (alike >= goal.ssim_d)
+            stay = clock.note(saved, loss, judged, restored, done, goal.ssim_e)
+            if not bool(stay.any()):
+                break
+            mean = first * mean + (1 - first) * slope
+            square = second * square + (1 - second) * slope.square()
+            along = mean / (1 - first ** (step + 1))
+            across = (square / (1 - second ** (step + 1))).sqrt()
+            part = min(step / settings.fall, 1.0)
+            rate = (
+                settings.rate_end + (settings.rate - settings.rate_end) * (1 + math.cos(math.pi * part)) / 2
+            )
+            picture = (picture - rate * along / (across + 1e-12)).clamp(0, 255)
+            rows, picture, mean, square = rows[stay], picture[stay], mean[stay], square[stay]
+    return clock.results()
+
+
+def quantized(picture: Tensor, carried: Tensor | None) -> Tensor:
+    """The nearest picture of whole numbers 0..255 that has the carried low bits."""
+    free = picture.round().clamp(0, 255)
+    if carried is None:
+        return free
+    low = carried.to(picture.dtype)
+    bound = ((picture - low) / 4).round().clamp(0, 63) * 4 + low
+    return torch.where(carried == 255, free, bound)
+
+
+def _noise(originals: Tensor, seed: int | None) -> Tensor:
+    """A random start: every sample from 0 to 255 alike."""
+    source = torch.Generator()
+    if seed is None:
+        source.seed()
+    else:
+        source.manual_seed(seed)
+    return (torch.rand(originals.shape, generator=source) * 255).to(originals)
+
+
+class _Clock:
+    """Keeps time, traces and each face's last picture while a search goes on."""
+
+    def __init__(self, originals: Tensor, key: Key | None, progress: Progress | None) -> None:
+        self.originals, self.key, self.progress = originals, key, progress
+        self.rows = torch.arange(len(originals), device=originals.device)
+        self.seconds = 0.0  # since the search began
+        self.last = time.perf_counter()
+        count = len(originals)
+        self.share = [0.0] * count
+        self.traces: list[list[Step]] = [[] for _ in range(count)]
+        self.pictures: list[Tensor] = list(originals)
+        self.judged: list[tuple[float, ...]] = [()] * count
+        self.stopped = [False] * count
+
+    def tick(self) -> None:
+        """Count the time until now; what comes before the next `note` ends is measuring, not searching."""
+        spent = time.perf_counter() - self.last
+        self.seconds += spent
+        for row in self.rows.tolist():
+            self.share[row] += spent / len(self.rows)
+
+    def note(
+        self,
+        saved: Tensor,
+        loss: Tensor,
+        judged: Judged,
+        restored: Tensor | None,
+        done: Tensor,
+        ssim_e: float = math.inf,
+    ) -> Tensor:
+        """Write down one step of the faces that are still at it; returns which of them go on."""
+        originals = self.originals[self.rows]
+        hidden = ssim(saved.detach(), originals)
+        alike = torch.ones_like(hidden) if restored is None else ssim(restored.detach().round(), originals)
+        done = done & (hidden <= ssim_e)
+        columns = zip(
+            self.rows.tolist(), loss.tolist(), judged.reached.tolist(), hidden.tolist(), alike.tolist(),
+            done.tolist(), strict=True,
+        )  # fmt: skip
+        for at, (row, cost, reached, e, d, stop) in enumerate(columns):
+            self.traces[row].append(Step(self.seconds, cost, min(reached), e, d))
+            self.pictures[row], self.judged[row] = saved[at].detach(), tuple(reached)
+            self.stopped[row] = stop
+        self.rows = self.rows[~done]
+        if self.progress:
+            self.progress(sum(self.stopped), len(self.stopped))
+        self.last = time.perf_counter()
+        return ~done
+
+    def results(self) -> list[Found]:
+        """One result a face, its restored picture computed from the saved pixels."""
+        found = []
+        for row, (picture, trace) in enumerate(zip(self.pictures, self.traces, strict=True)):
+            restored = None
+            if self.key is not None:
+                with torch.no_grad():
+                    restored = self.key(picture[None], torch.tensor([row], device=picture.device))
+                    restored = restored.round().clamp(0, 255)
+            alike = None if restored is None else float(ssim(restored, self.originals[row : row + 1]))
+            found.append(
+                Found(
+                    pixels=_pixels(picture[None])[0],
+                    reached=self.judged[row],
+                    ssim_e=trace[-1].ssim_e,
+                    ssim_d=alike,
+                    restored=None if restored is None else _pixels(restored)[0],
+                    steps=len(trace),
+                    seconds=self.share[row],
+                    stopped=self.stopped[row],
+                    trace=tuple(trace),
+                )
+            )
+        return found
+
+
+def _pixels(pictures: Tensor) -> Any:
+    return pictures.permute(0, 2, 3, 1).to(torch.uint8).contiguous().cpu().numpy()
