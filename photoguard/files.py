@@ -106,8 +106,9 @@ def pictures_in(folder: Path, recursive: bool) -> list[Path]:
     return [path for path in _files_in(folder, recursive) if path.name.lower().endswith(PUBLIC_SUFFIX)]
 
 
-def _files_in(folder: Path, recursive: bool) -> Iterator[Path]:
-    """No hidden files, and no links to other folders: they could lead out of the tree or around in it."""
+def _files_in(folder: Path, recursive: bool, root: Path | None = None) -> Iterator[Path]:
+    """No hidden files, no links to other folders, which could lead around, and none out of the tree."""
+    root = root or folder.resolve()
     try:
         entries = sorted(folder.iterdir())
     except OSError as error:
@@ -115,10 +116,12 @@ def _files_in(folder: Path, recursive: bool) -> Iterator[Path]:
     for entry in entries:
         if entry.name.startswith("."):
             continue
+        link = entry.is_symlink()
         if not entry.is_dir():
-            yield entry
-        elif recursive and not entry.is_symlink():
-            yield from _files_in(entry, recursive)
+            if not link or entry.resolve().is_relative_to(root):
+                yield entry
+        elif recursive and not link:
+            yield from _files_in(entry, recursive, root)
 
 
 def stem_of(path: Path, suffix: str) -> str:

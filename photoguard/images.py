@@ -11,6 +11,7 @@ import warnings
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, cast
 
 import cv2
@@ -27,6 +28,12 @@ Pixels = NDArray[Any]  # (H, W, 3) RGB, uint8 or uint16
 PIXEL_CAP = 200_000_000
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "HEIF", "AVIF")
 XMP_KEYWORD = "XML:com.adobe.xmp"
+
+# Decoders raise all of these on damaged files; each means the same to the user.
+DECODER_ERRORS = (
+    OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError, KeyError, struct.error, zlib.error,
+    RuntimeError, AttributeError, OverflowError,
+)  # fmt: skip
 
 pillow_heif.register_heif_opener()
 
@@ -87,12 +94,19 @@ def decode(data: bytes, name: str, max_pixels: int = PIXEL_CAP) -> Photo:
         raise UnreadableError(
             f"{name} is not a photo that can be read", "JPEG, PNG, WebP, TIFF, BMP, GIF, HEIC and AVIF are"
         ) from None
-    except (OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError, KeyError, struct.error,
-            zlib.error, RuntimeError, AttributeError, OverflowError) as error:  # fmt: skip
-        # Decoders raise all of these on damaged files; each means the same to the user.
+    except DECODER_ERRORS as error:
         raise UnreadableError(
             f"{name} is damaged: {error}", "it may be an unfinished copy or download"
         ) from None
+
+
+def stated_size(path: Path) -> tuple[int, int]:
+    """Width and height as a file's header states them, without decoding it."""
+    try:
+        with no_pillow_cap(), Image.open(path, formats=FORMATS) as image:
+            return image.size
+    except (*DECODER_ERRORS, UnidentifiedImageError) as error:
+        raise UnreadableError(f"{path.name} states no size: {error}") from None
 
 
 _CAP = threading.Lock()

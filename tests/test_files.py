@@ -190,13 +190,16 @@ def test_no_two_photos_share_an_output(tmp_path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
     out = tmp_path / "out"
-    made = [str(task.public.relative_to(out)) for task in batch.plan([tmp_path / "in"], out, True)]
+    made = [
+        str(task.public.relative_to(out))
+        for task in batch.plan([tmp_path / "in"], out, batch.Selection(True))
+    ]
     assert made == ["a.jpg.pub.png", "a.png.pub.png", "b.pub.png", "deep/a.pub.png"]
-    assert len({task.private for task in batch.plan([tmp_path / "in"], out, True)}) == 4
+    assert len({task.private for task in batch.plan([tmp_path / "in"], out, batch.Selection(True))}) == 4
     one, other = tmp_path / "in" / "a.jpg", tmp_path / "in" / "deep" / "a.jpg"
-    assert len(batch.plan([one, one], None, False)) == 1, "named twice, done once"
+    assert len(batch.plan([one, one], None, batch.Selection(False))) == 1, "named twice, done once"
     with pytest.raises(UsageError, match="two inputs"):
-        batch.plan([one, other], out, False)
+        batch.plan([one, other], out, batch.Selection(False))
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,7 @@ MinFace = Annotated[
     int | None,
     typer.Option(
         "--min-face",
-        min=8,
+        min=12,
         help="Smallest face to look for, in pixels; by default it follows the photo's size.",
     ),
 ]

@@ -119,7 +119,7 @@ def encrypt(
         raise UsageError("--quality belongs to --method ddm without --exact", "leave one of them out")
     chosen_faces, kept = _faces(faces), _numbers(keep, "--keep")
     regions = tuple(map(_box, region or []))
-    tasks = batch.plan(photos, output, recursive)
+    tasks = batch.plan(photos, output, batch.Selection(recursive))
     batch_mode = len(tasks) > 1 or files.is_folder(photos[0])
     if batch_mode and (isinstance(chosen_faces, tuple) or keep):
         raise UsageError("face numbers belong to one photo", "give one photo, or use --faces all or largest")

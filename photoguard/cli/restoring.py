@@ -45,7 +45,7 @@ def decrypt(
 ) -> None:
     """Restore photos: NAME.pub.png and its private file become NAME.restored.png."""
     voice = Voice(json, quiet, verbose)
-    tasks = batch.plan_restoring(pictures, output, recursive)
+    tasks = batch.plan_restoring(pictures, output, batch.Selection(recursive))
     batch_mode = len(tasks) > 1 or files.is_folder(pictures[0])
     if batch_mode and private:
         raise UsageError(
@@ -88,7 +88,7 @@ def verify(
 ) -> None:
     """Prove that pictures can be restored with your key, without writing anything."""
     voice = Voice(json, quiet, verbose)
-    tasks = batch.plan_restoring(pictures, None, recursive)
+    tasks = batch.plan_restoring(pictures, None, batch.Selection(recursive))
     batch_mode = len(tasks) > 1 or files.is_folder(pictures[0])
     open_one = _opener(private, load_identities(key, voice), changed, max_pixels)
     report_batch(voice, tasks, lambda task: open_one(task.source), _describe_verified, batch_mode, "verified")

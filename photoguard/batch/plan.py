@@ -1,17 +1,15 @@
-"""Many photos, one after the other: which output each one gets, and a run that never stops early."""
+"""Which photos a run takes, and which output each one gets."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Generic, TypeVar
+from fnmatch import fnmatchcase
+from pathlib import Path, PurePath
 
 from photoguard import files
-from photoguard.errors import PhotoguardError, UsageError
-
-Result = TypeVar("Result")
+from photoguard.errors import UsageError
 
 
 @dataclass(frozen=True)
@@ -28,19 +26,30 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Outcome(Generic[Result]):
-    """How one task ended: a result or an error."""
+class Selection:
+    """Which files of the folders given take part, and whether files given one by one keep their folders."""
 
-    task: Task
-    result: Result | None
-    error: PhotoguardError | None
+    recursive: bool = False
+    include: tuple[str, ...] = ()  # patterns for a name or a path below the folder; none: all
+    exclude: tuple[str, ...] = ()  # these win; a pattern that fits a folder leaves out all in it
+    mirrored: bool = False  # the file a/b.jpg goes to a/ below the output folder
+
+    def takes(self, below: PurePath) -> bool:
+        """Whether a file at this path below the folder given takes part."""
+        if any(_fits(part, pattern) for part in (below, *below.parents) for pattern in self.exclude):
+            return False
+        return not self.include or any(_fits(below, pattern) for pattern in self.include)
 
 
-def plan(inputs: Sequence[Path], output: Path | None, recursive: bool) -> list[Task]:
+def _fits(path: PurePath, pattern: str) -> bool:
+    return fnmatchcase(path.as_posix(), pattern.rstrip("/")) or fnmatchcase(path.name, pattern.rstrip("/"))
+
+
+def plan(inputs: Sequence[Path], output: Path | None, selection: Selection) -> list[Task]:
     """Every photo with its own output; folders are mirrored below an output folder."""
-    pairs = list(_pairs(inputs, recursive, files.photos_in))
+    pairs = list(_pairs(inputs, selection, files.photos_in))
     if not pairs:
-        raise UsageError("there is no photo here", "--recursive looks into subfolders too")
+        raise _nothing("photo", selection)
     single = len(inputs) == 1 and not files.is_folder(inputs[0])
     if output is not None and single and not _is_folder(output):
         if output.suffix.lower() != ".png":
@@ -60,7 +69,7 @@ def plan(inputs: Sequence[Path], output: Path | None, recursive: bool) -> list[T
     return _distinct(tasks)
 
 
-def plan_restoring(inputs: Sequence[Path], output: Path | None, recursive: bool) -> list[Task]:
+def plan_restoring(inputs: Sequence[Path], output: Path | None, selection: Selection) -> list[Task]:
     """Every public picture with the file it is restored to."""
     secrets = [path for path in inputs if path.name.lower().endswith(files.PRIVATE_SUFFIX)]
     if secrets:
@@ -68,9 +77,9 @@ def plan_restoring(inputs: Sequence[Path], output: Path | None, recursive: bool)
             f"{files.shown(secrets[0])} is a private file",
             "name the picture: its private files beside it are found, others are given with --private",
         )
-    pairs = list(_pairs(inputs, recursive, files.pictures_in))
+    pairs = list(_pairs(inputs, selection, files.pictures_in))
     if not pairs:
-        raise UsageError("there is no public picture here", "--recursive looks into subfolders too")
+        raise _nothing("public picture", selection)
     if output is not None and len(inputs) == 1 and not files.is_folder(inputs[0]) and not _is_folder(output):
         if output.suffix.lower() != ".png":
             raise UsageError(f"{files.shown(output)} is no PNG name", "restored photos are PNG")
@@ -95,24 +104,27 @@ def _is_folder(path: Path) -> bool:
     return files.is_folder(path) or path.suffix == ""
 
 
+def _nothing(what: str, selection: Selection) -> UsageError:
+    if selection.include or selection.exclude:
+        return UsageError(f"there is no {what} here that --include and --exclude leave", "see --dry-run")
+    return UsageError(f"there is no {what} here", "--recursive looks into subfolders too")
+
+
 def _pairs(
-    inputs: Sequence[Path], recursive: bool, listed: Callable[[Path, bool], list[Path]]
+    inputs: Sequence[Path], selection: Selection, listed: Callable[[Path, bool], list[Path]]
 ) -> Iterator[tuple[Path, Path]]:
     """Each photo once, with the folder that it has below the input it was found in."""
     seen: set[Path] = set()
     for path in inputs:
-        found = listed(path, recursive) if files.is_folder(path) else [path]
-        for source in found:
-            if source.absolute() in seen:
+        folder = files.is_folder(path)
+        for source in listed(path, selection.recursive) if folder else [path]:
+            if source.absolute() in seen or (folder and not selection.takes(source.relative_to(path))):
                 continue
             seen.add(source.absolute())
-            yield source, source.parent.relative_to(path) if files.is_folder(path) else Path()
+            yield source, source.parent.relative_to(path) if folder else _own_folder(source, selection)
 
 
-def run(tasks: Iterable[Task], work: Callable[[Task], Result]) -> Iterator[Outcome[Result]]:
-    """Do every task; a photo that fails is an outcome like any other."""
-    for task in tasks:
-        try:
-            yield Outcome(task, work(task), None)
-        except PhotoguardError as error:
-            yield Outcome(task, None, error)
+def _own_folder(source: Path, selection: Selection) -> Path:
+    """The folder that a file named by itself brings along: none, unless asked, and none outside of here."""
+    keeps = selection.mirrored and not source.is_absolute() and ".." not in source.parts
+    return source.parent if keeps else Path()

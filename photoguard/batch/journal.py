@@ -1,0 +1,161 @@
+"""What earlier runs finished, so that a run that was cut off goes on where it was.
+
+Beside the outputs of each folder lies a hidden file with a JSON object a line, only added to:
+
+    {"to": "a.pub.png", "begun": true, "photo": DIGEST, "as": DIGEST}
+    {"to": "a.pub.png", "files": {"a.pub.png": 81234, "a.priv": 712}, "photo": DIGEST, "as": DIGEST}
+
+The first is on disk before the photo is worked on: outputs that exist beside such a line alone are the run's
+own, whole because they are put in place together. The digests are keyed with a secret of the user, since the
+folder may be shared, and times and sizes of originals are nobody's business. A line that a crash has torn is
+no line.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from photoguard import files
+from photoguard.batch.plan import Task
+from photoguard.errors import OutputExistsError, UnreadableError, UnwritableError
+
+NAME = ".photoguard-journal"
+REDO = "--force protects it again"
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """An earlier run finished this one."""
+
+    files: tuple[str, ...]
+
+
+@dataclass
+class Journal:
+    """The journals of all folders that a run writes to."""
+
+    key: bytes  # the user's, 16 bytes or more
+    settings: bytes  # everything that decides how an output looks
+    by_content: bool = False  # compare photos by their bytes, not by size and time
+    _lines: dict[Path, dict[str, dict[str, Any]]] = field(default_factory=dict)
+    _torn: set[Path] = field(default_factory=set)
+
+    def finished(self, task: Task) -> Skipped | None:
+        """Whether nothing is left to do for a task; raises when its outputs are there but not from this."""
+        line = self._folder(task.public.parent).get(task.public.name)
+        if line is None:
+            return None
+        present = [path for path in (task.public, task.private) if path.exists()]
+        names = line.get("files")
+        if names is None:
+            if len(present) < 2 or not line.get("begun"):
+                return None
+            names = {path.name: path.stat().st_size for path in present}  # killed before the line was written
+        elif names and not any((task.public.parent / name).exists() for name in names):
+            return None  # removed by somebody who wants them anew
+        self._compare(task, line)
+        if any(not _has_size(task.public.parent / name, size) for name, size in names.items()):
+            raise OutputExistsError(
+                f"the outputs of {files.shown(task.source)} were changed or are missing in part", REDO
+            )
+        if "files" not in line:
+            self.done(task, [task.public.parent / name for name in names])
+        return Skipped(tuple(names))
+
+    def _compare(self, task: Task, line: Mapping[str, Any]) -> None:
+        name = files.shown(task.source)
+        if line["as"] != self._settings():
+            raise OutputExistsError(f"{name} was done with other options", REDO)
+        known = "content" if self.by_content and "content" in line else "photo"
+        if line[known] != self._digests(task.source)[known]:
+            raise OutputExistsError(f"{name} has changed since it was done", REDO)
+
+    def begin(self, tasks: Iterable[Task], forced: bool = False) -> None:
+        """Note, on disk for certain, which tasks are about to be done; several cost hardly more than one."""
+        lines: dict[Path, list[dict[str, Any]]] = defaultdict(list)
+        for task in tasks:
+            if task.source.exists():
+                line = {"to": task.public.name, **self._digests(task.source), "as": self._settings()}
+                fresh = not forced and not task.public.exists() and not task.private.exists()
+                lines[task.public.parent].append(line | ({"begun": True} if fresh else {}))
+        for folder, added in lines.items():
+            self._add(folder, added, durable=True)
+
+    def done(self, task: Task, outputs: Sequence[Path]) -> None:
+        """Note what a task became; nothing, for a photo in which there was nothing to do."""
+        line = {
+            "to": task.public.name,
+            "files": {path.name: path.stat().st_size for path in outputs},
+            **self._digests(task.source),
+            "as": self._settings(),
+        }
+        self._add(task.public.parent, [line], durable=False)
+
+    def _folder(self, folder: Path) -> dict[str, dict[str, Any]]:
+        if folder not in self._lines:
+            self._lines[folder] = self._read(folder / NAME)
+        return self._lines[folder]
+
+    def _read(self, path: Path) -> dict[str, dict[str, Any]]:
+        if not path.is_file():
+            return {}
+        text = files.read_file(path).decode("utf-8", "replace")
+        if not text.endswith("\n"):
+            self._torn.add(path)
+        found: dict[str, dict[str, Any]] = {}
+        for raw in text.splitlines():
+            try:
+                line = json.loads(raw)
+                found[line["to"]] = line | {"photo": line["photo"], "as": line["as"]}
+            except (ValueError, TypeError, KeyError):
+                continue
+        return found
+
+    def _add(self, folder: Path, lines: Sequence[dict[str, Any]], durable: bool) -> None:
+        path = folder / NAME
+        known = self._folder(folder)
+        known.update((line["to"], line) for line in lines)
+        text = "\n" if path in self._torn else ""
+        self._torn.discard(path)
+        text += "".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines)
+        with files.writing(path):
+            folder.mkdir(parents=True, exist_ok=True)
+            flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0)
+            handle = os.open(path, flags, 0o600)
+            try:
+                if os.write(handle, text.encode()) < len(text):
+                    raise UnwritableError(f"cannot write {files.shown(path)}: the disk is full")
+                if durable:
+                    os.fsync(handle)
+            finally:
+                os.close(handle)
+
+    def _settings(self) -> str:
+        return self._digest(self.settings)
+
+    def _digests(self, source: Path) -> dict[str, str]:
+        try:
+            kind = source.stat()
+        except OSError as error:
+            raise UnreadableError(f"{files.shown(source)} cannot be read: {error.strerror}") from None
+        digests = {"photo": self._digest(f"{source.name}|{kind.st_size}|{kind.st_mtime_ns}".encode())}
+        if self.by_content:
+            digests["content"] = self._digest(files.read_file(source))
+        return digests
+
+    def _digest(self, data: bytes) -> str:
+        return hashlib.blake2b(data, key=self.key, digest_size=16).hexdigest()
+
+
+def _has_size(path: Path, size: int) -> bool:
+    try:
+        return path.stat().st_size == size
+    except OSError:
+        return False

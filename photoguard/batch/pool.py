@@ -1,0 +1,254 @@
+"""The photos of a run over several processes, with no more pixels in hand than memory allows."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sys
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, TypeVar, cast
+
+from photoguard import files
+from photoguard.batch.plan import Task
+from photoguard.errors import PhotoguardError, UnreadableError
+
+Result = TypeVar("Result")
+Held = TypeVar("Held", covariant=True)
+
+BYTES_A_PIXEL = (
+    75  # at the peak of a photo's way: 12 MP take 0.9 GB with DDM, 48 MP 1.7 GB, libraries included
+)
+LIBRARIES = 500_000_000  # bytes a worker needs beside its photo
+PATIENCE = 8.0  # seconds that photos in hand get after an interruption
+
+
+@dataclass(frozen=True)
+class Outcome(Generic[Held]):
+    """How one task ended: a result or an error."""
+
+    task: Task
+    result: Held | None
+    error: PhotoguardError | None
+
+
+@dataclass(frozen=True)
+class Pool:
+    """How many processes, and how many pixels they may hold together."""
+
+    jobs: int = 1
+    pixels: int = 400_000_000
+
+    @classmethod
+    def of_machine(cls, jobs: int | None, photos: int) -> Pool:
+        """As many processes as there are cores and photos, unless told; pixels as memory allows."""
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        free = _free_memory()
+        fitting = max(1, free // (2 * LIBRARIES))
+        count = jobs or min(cores, photos, fitting)
+        return cls(max(count, 1), max((free - count * LIBRARIES) // BYTES_A_PIXEL, 1))
+
+
+def _free_memory() -> int:
+    """Bytes that programs may still take, as the system says or, where it does not, a cautious guess."""
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
+    except (OSError, StopIteration, ValueError):
+        return 4_000_000_000
+
+
+def run(
+    tasks: Iterable[Task],
+    work: Callable[[Task], Result],
+    pool: Pool | None = None,
+    stopping: Callable[[], bool] = lambda: False,
+) -> Iterator[Outcome[Result]]:
+    """Do every task; one that fails is an outcome like any other.
+
+    With several processes the outcomes come as they are ready. Once `stopping` says so no task is begun;
+    those in hand are finished if they can be within a few seconds.
+    """
+    if pool is None or pool.jobs == 1:
+        return _here(tasks, work, stopping)
+    return _together(tasks, work, pool, stopping)
+
+
+def _here(
+    tasks: Iterable[Task], work: Callable[[Task], Result], stopping: Callable[[], bool]
+) -> Iterator[Outcome[Result]]:
+    for task in tasks:
+        if stopping():
+            return
+        try:
+            yield Outcome(task, work(task), None)
+        except Exception as error:
+            yield Outcome(task, None, _as_ours(error, task))
+
+
+def _as_ours(error: BaseException, task: Task) -> PhotoguardError:
+    """An error of a photo that the run survives, whatever raised it."""
+    if isinstance(error, PhotoguardError):
+        return error
+    name = files.shown(task.source)
+    if isinstance(error, MemoryError):
+        ours: PhotoguardError = UnreadableError(
+            f"not enough memory for {name}", "fewer --jobs leave more for each photo"
+        )
+    else:
+        ours = PhotoguardError(
+            f"a bug in photoguard at {name}: {type(error).__name__}",
+            "run it on this photo alone with --debug and report what it prints",
+        )
+    ours.__cause__ = error
+    return ours
+
+
+# Several processes
+
+_work: Callable[[Task], object]  # a worker's own, set once when it starts
+
+
+def _start(work: Callable[[Task], object]) -> None:
+    """Make this process a worker of one thread that leaves Ctrl-C to its parent."""
+    global _work  # noqa: PLW0603 - a process pool hands its workers no other place
+    _work = work
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    one_thread()
+
+
+def one_thread() -> None:
+    """A job is one core: without this each of several would start threads for all of them."""
+    import cv2
+    import torch
+
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+
+
+def _do(task: Task) -> object:
+    return _work(task)
+
+
+def _executor(work: Callable[[Task], object], jobs: int) -> ProcessPoolExecutor:
+    """Workers that share what their parent has loaded, where the system can fork and there is no GPU."""
+    forks = sys.platform == "linux" and not Path("/dev/nvidiactl").exists()
+    context = multiprocessing.get_context("fork" if forks else "spawn")
+    if forks:
+        _load(work)
+    return ProcessPoolExecutor(jobs, context, _start, (work,))
+
+
+def _load(work: Callable[[Task], object]) -> None:
+    """Load before the fork what every worker needs, on one thread: a forked pool of threads would hang."""
+    one_thread()
+    load = getattr(work, "load", None)
+    if load:
+        load()
+
+
+def _together(
+    tasks: Iterable[Task], work: Callable[[Task], Result], pool: Pool, stopping: Callable[[], bool]
+) -> Iterator[Outcome[Result]]:
+    hands = _Hands(iter(tasks), work, pool)
+    try:
+        while True:
+            if not stopping():
+                hands.fill()
+            if not hands.running:
+                return
+            ready, _ = wait(hands.running, 0.5, FIRST_COMPLETED)
+            if stopping():
+                yield from hands.last()
+                return
+            yield from hands.outcomes(ready)
+    finally:
+        hands.executor.shutdown(wait=False, cancel_futures=True)
+
+
+class _Hands(Generic[Result]):
+    """The workers and what they have in hand."""
+
+    def __init__(self, tasks: Iterator[Task], work: Callable[[Task], Result], pool: Pool) -> None:
+        self.upcoming, self.work, self.pool = tasks, work, pool
+        self.held: Task | None = None  # the next one, until there is memory for it
+        self.suspects: deque[Task] = deque()  # in hand when a worker died: tried once more, each alone
+        self.running: dict[Future[object], tuple[Task, int]] = {}
+        self.executor = _executor(work, pool.jobs)
+
+    def fill(self) -> None:
+        """Hand out photos as long as there are hands and memory."""
+        while len(self.running) < (1 if self.suspects else 2 * self.pool.jobs):
+            task = self.suspects.popleft() if self.suspects else self.held or next(self.upcoming, None)
+            if task is None:
+                return
+            self.held, weight = None, weigh(task.source)
+            if self.running and weight + sum(w for _, w in self.running.values()) > self.pool.pixels:
+                self.held = task
+                return
+            try:
+                self.running[self.executor.submit(_do, task)] = (task, weight)
+            except BrokenProcessPool:  # a worker died since its last answer
+                self.suspects.append(task)
+                self._renew()
+
+    def outcomes(self, ready: Iterable[Future[object]]) -> Iterator[Outcome[Result]]:
+        """What has become of the photos that are ready."""
+        alone, broken = len(self.running) == 1, False
+        for future in ready:
+            task, _ = self.running.pop(future)
+            error = future.exception()
+            if isinstance(error, BrokenProcessPool):
+                broken = True
+                if alone:
+                    yield Outcome(task, None, _killed(task))
+                else:
+                    self.suspects.append(task)
+            else:
+                yield self._outcome(task, future)
+        if broken:
+            self._renew()
+
+    def last(self) -> Iterator[Outcome[Result]]:
+        """The outcomes of the photos that workers have in hand; others are not begun, late ones are ended."""
+        ready, late = wait([future for future in self.running if not future.cancel()], PATIENCE)
+        for future in ready:
+            yield self._outcome(self.running[future][0], future)
+        if late:
+            for process in list((self.executor._processes or {}).values()):
+                process.terminate()
+
+    def _outcome(self, task: Task, future: Future[object]) -> Outcome[Result]:
+        error = future.exception()
+        if error is None:
+            return Outcome(task, cast(Result, future.result()), None)
+        return Outcome(task, None, _as_ours(error, task))
+
+    def _renew(self) -> None:
+        self.suspects.extend(task for task, _ in self.running.values())
+        self.running.clear()
+        self.executor.shutdown(wait=False)
+        self.executor = _executor(self.work, self.pool.jobs)
+
+
+def _killed(task: Task) -> PhotoguardError:
+    return UnreadableError(
+        f"the process working on {files.shown(task.source)} was ended from outside",
+        "most likely memory ran out: fewer --jobs leave more for each photo",
+    )
+
+
+def weigh(source: Path) -> int:
+    """A photo's pixels as its header tells them; the worker says what is wrong with one that has none."""
+    from photoguard import images
+
+    try:
+        width, height = images.stated_size(source)
+    except (PhotoguardError, OSError):
+        return 1
+    return width * height

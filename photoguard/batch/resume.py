@@ -1,0 +1,58 @@
+"""A run that skips what earlier runs finished, and notes what it finishes itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import TypeVar
+
+from photoguard import files
+from photoguard.batch.journal import Journal, Skipped
+from photoguard.batch.plan import Task
+from photoguard.batch.pool import Outcome
+from photoguard.errors import PhotoguardError
+
+Result = TypeVar("Result")
+TOGETHER = 64  # tasks noted as begun with one write to the disk
+
+
+def resumed(
+    tasks: Sequence[Task],
+    journal: Journal,
+    do: Callable[[Iterable[Task]], Iterator[Outcome[Result]]],
+    outputs: Callable[[Outcome[Result]], Sequence[Path] | None],
+    force: bool = False,
+) -> Iterator[Outcome[Result | Skipped]]:
+    """The outcomes of all tasks; `outputs` tells the files of one that needs no further run, else None."""
+    for folder in dict.fromkeys(task.public.parent for task in tasks):
+        if folder.is_dir():
+            files.finish_killed_runs(folder)
+    settled: list[Outcome[Result | Skipped]] = []
+
+    def left() -> Iterator[Task]:
+        """What is to be done, noted a little ahead."""
+        candidates = (task for task in tasks if force or not _settled(task, journal, settled))
+        while some := list(islice(candidates, TOGETHER)):
+            journal.begin(some, forced=force)
+            yield from some
+
+    for outcome in do(left()):
+        written = outputs(outcome)
+        if written is not None:
+            journal.done(outcome.task, written)
+        yield from settled
+        settled.clear()
+        yield outcome
+    yield from settled
+
+
+def _settled(task: Task, journal: Journal, settled: list[Outcome[Result | Skipped]]) -> bool:
+    try:
+        skipped = journal.finished(task)
+    except PhotoguardError as error:
+        settled.append(Outcome(task, None, error))
+        return True
+    if skipped is not None:
+        settled.append(Outcome(task, skipped, None))
+    return skipped is not None
