@@ -16,7 +16,7 @@ from photoguard.errors import DamagedError, UsageError
 Pixels = NDArray[Any]  # (H, W, 3) RGB, uint8 or uint16
 
 # name -> the module here that implements it
-METHODS = {"ddm": "ddm", "solid": "covers", "blur": "covers", "pixelate": "covers"}
+METHODS = {"ddm": "ddm", "avp": "avp", "solid": "covers", "blur": "covers", "pixelate": "covers"}
 
 
 @dataclass(frozen=True)

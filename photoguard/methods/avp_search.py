@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from photoguard.methods.avp_target import Judged, Target
 
-    Progress = Callable[[int, int], None]  # faces done, faces in all
+    Progress = Callable[[int, int], None]  # steps done, faces still at it
 
 
 class Key(Protocol):
@@ -281,6 +281,7 @@ class _Clock:
         hidden = ssim(saved.detach(), originals)
         alike = torch.ones_like(hidden) if restored is None else ssim(restored.detach().round(), originals)
         done = done & (hidden <= ssim_e)
+        lost = ~(loss.isfinite() & judged.reached.isfinite().all(1))  # no step leads back to numbers
         columns = zip(
             self.rows.tolist(), loss.tolist(), judged.reached.tolist(), hidden.tolist(), alike.tolist(),
             done.tolist(), strict=True,
@@ -289,11 +290,11 @@ class _Clock:
             self.traces[row].append(Step(self.seconds, cost, min(reached), e, d))
             self.pictures[row], self.judged[row] = saved[at].detach(), tuple(reached)
             self.stopped[row] = stop
-        self.rows = self.rows[~done]
+        self.rows = self.rows[~(done | lost)]
         if self.progress:
-            self.progress(sum(self.stopped), len(self.stopped))
+            self.progress(max(map(len, self.traces)), len(self.rows))
         self.last = time.perf_counter()
-        return ~done
+        return ~(done | lost)
 
     def results(self) -> list[Found]:
         """One result a face, its restored picture computed from the saved pixels."""
