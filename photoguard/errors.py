@@ -30,9 +30,13 @@ class UnwritableError(PhotoguardError):
 
 
 class NoFaceError(PhotoguardError):
-    """Nothing to protect was found, or it was found with too much doubt."""
+    """Nothing to protect was found."""
 
     exit_code = 4
+
+
+class DoubtError(NoFaceError):
+    """A face is uncertain, and the user wants nothing written then."""
 
 
 class WrongKeyError(PhotoguardError):

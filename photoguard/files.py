@@ -60,8 +60,8 @@ def is_same(one: Path, other: Path) -> bool:
     return is_there(one) and is_there(other) and one.samefile(other)
 
 
-def read_file(path: Path, limit: int = 1 << 31) -> bytes:
-    """All bytes of a regular file, or an error that names what stands in the way."""
+def read_file(path: Path, limit: int = 1 << 31, count: int = -1) -> bytes:
+    """All bytes of a regular file, or the first `count`, or an error that names what stands in the way."""
     name = shown(path)
     try:
         kind = path.stat()
@@ -73,7 +73,8 @@ def read_file(path: Path, limit: int = 1 << 31) -> bytes:
             raise UnreadableError(f"{name} is not a regular file", "pipes, sockets and devices are not read")
         if kind.st_size > limit:
             raise UnreadableError(f"{name} has {kind.st_size} bytes, more than the {limit} that are read")
-        data = path.read_bytes()
+        with path.open("rb") as file:
+            data = file.read(count)
     except FileNotFoundError:
         raise UnreadableError(f"{name} does not exist", "check the spelling and the folder") from None
     except PermissionError:
@@ -247,11 +248,12 @@ def _finish(done: Path) -> None:
 
 
 @contextlib.contextmanager
-def staged(folder: Path, force: bool = False) -> Iterator[Stage]:
+def staged(folder: Path, force: bool = False, tidy: bool = True) -> Iterator[Stage]:
     """A stage for outputs in `folder`; whatever was not published is gone afterwards."""
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        _clean_up(folder)
+        if tidy:
+            _clean_up(folder)
         path = folder / f"{STAGING}{secrets.token_hex(8)}"
         path.mkdir(mode=0o700)
         handle = _lock(path)

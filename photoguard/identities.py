@@ -22,9 +22,9 @@ Ask = Callable[[str], str]  # prompt -> passphrase
 
 @dataclass(frozen=True)
 class Recipients:
-    """Whom a private file is sealed to: public keys, or one passphrase."""
+    """Whom a private file is sealed to: public keys (`age1...` or SSH lines), or one passphrase."""
 
-    keys: tuple[Any, ...] = ()
+    keys: tuple[str, ...] = ()
     passphrase: str | None = None
 
     def __repr__(self) -> str:  # a passphrase never reaches a log
@@ -33,9 +33,21 @@ class Recipients:
 
 @dataclass(frozen=True)
 class Identity:
-    """One secret key that may open private files."""
+    """One secret key that may open private files, as text: it can go to another process."""
 
-    secret: Any
+    text: bytes
+
+    @property
+    def secret(self) -> Any:
+        """The key as pyrage wants it."""
+        if b"PRIVATE KEY-----" not in self.text:
+            return _x25519(self.text.decode())
+        try:
+            return pyrage.ssh.Identity.from_buffer(self.text)
+        except Exception:  # pyrage raises several kinds here, none documented
+            raise UnreadableError(
+                "the SSH private key cannot be used", "only unencrypted ed25519 and RSA keys work"
+            ) from None
 
     def __repr__(self) -> str:
         return "Identity(...)"
@@ -49,9 +61,14 @@ def generate() -> tuple[str, str]:
     return f"# created: {made}\n# public key: {recipient}\n{identity}\n", recipient
 
 
-def parse_recipient(text: str) -> Any:
-    """A public key from `age1...` or an SSH public key line."""
+def parse_recipient(text: str) -> str:
+    """`age1...` or an SSH public key line, once it is proven to be one."""
     text = text.strip()
+    _public_key(text)
+    return text
+
+
+def _public_key(text: str) -> Any:
     try:
         if text.startswith("age1"):
             return pyrage.x25519.Recipient.from_str(text)
@@ -64,14 +81,14 @@ def parse_recipient(text: str) -> Any:
     )
 
 
-def parse_recipients(text: str) -> list[Any]:
+def parse_recipients(text: str) -> list[str]:
     """Recipients from a file's text, one a line; an identity file gives its own public keys."""
     lines = [line.strip() for line in text.splitlines()]
     lines = [line for line in lines if line and not line.startswith("#")]
     if not lines:
         raise UsageError("the recipients file names nobody", "put age1... or an SSH public key on each line")
     return [
-        _x25519(line).to_public() if line.startswith("AGE-SECRET-KEY-1") else parse_recipient(line)
+        str(_x25519(line).to_public()) if line.startswith("AGE-SECRET-KEY-1") else parse_recipient(line)
         for line in lines
     ]
 
@@ -97,17 +114,16 @@ def parse_identities(data: bytes, ask: Ask) -> list[Identity]:
     if data.startswith((AGE_MAGIC, ARMOR_MAGIC)):
         data = _open_with_passphrase(data, ask("Passphrase of the identity file"))
     if b"PRIVATE KEY-----" in data:
-        try:
-            return [Identity(pyrage.ssh.Identity.from_buffer(data))]
-        except Exception:  # pyrage raises several kinds here, none documented
-            raise UnreadableError(
-                "the SSH private key cannot be used", "only unencrypted ed25519 and RSA keys work"
-            ) from None
+        found = [Identity(data)]
+        _ = found[0].secret  # raises when it is none
+        return found
     try:
         lines = [line.strip() for line in data.decode().splitlines()]
     except UnicodeDecodeError:
         raise UnreadableError("this is not an identity file", "`photoguard keygen` makes one") from None
-    found = [Identity(_x25519(line)) for line in lines if line.startswith("AGE-SECRET-KEY-1")]
+    found = [Identity(line.encode()) for line in lines if line.startswith("AGE-SECRET-KEY-1")]
+    for identity in found:
+        _ = identity.secret  # raises when it is damaged
     if not found:
         raise UnreadableError("the identity file holds no key", "it should have a line AGE-SECRET-KEY-1...")
     return found
@@ -116,7 +132,7 @@ def parse_identities(data: bytes, ask: Ask) -> list[Identity]:
 def is_among(identity: Identity, recipients: Recipients) -> bool:
     """Whether an X25519 identity is one of the recipients."""
     to_public = getattr(identity.secret, "to_public", None)
-    return to_public is not None and str(to_public()) in map(str, recipients.keys)
+    return to_public is not None and str(to_public()) in recipients.keys
 
 
 def _open_with_passphrase(data: bytes, passphrase: str) -> bytes:
@@ -143,7 +159,7 @@ def seal(plaintext: bytes, recipients: Recipients) -> bytes:
         return bytes(pyrage.passphrase.encrypt(plaintext, recipients.passphrase))
     if not recipients.keys:
         raise UsageError("nobody to encrypt to", "run `photoguard keygen`, or name a recipient with --to")
-    return bytes(pyrage.encrypt(plaintext, list(recipients.keys)))
+    return bytes(pyrage.encrypt(plaintext, [_public_key(key) for key in recipients.keys]))
 
 
 def unseal(data: bytes, identities: Sequence[Identity], ask: Ask | None = None) -> bytes:

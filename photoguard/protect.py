@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from photoguard import envelope, files, identities, images, methods, png, sealed
 from photoguard.detection import DetectionSettings, Face, detect
-from photoguard.errors import DamagedError, NoFaceError, UsageError
+from photoguard.errors import DamagedError, DoubtError, NoFaceError, UsageError
 from photoguard.geometry import Box, owned
 from photoguard.identities import Identity, Recipients
 from photoguard.images import Photo
@@ -103,7 +103,7 @@ def find(photo: Photo, options: Options) -> list[Face]:
         return [face for face in found if face.certain]
     doubtful = [number for number, face in enumerate(found, start=1) if not face.certain]
     if doubtful and options.uncertain == "fail":
-        raise NoFaceError(
+        raise DoubtError(
             f"uncertain about face {', '.join(map(str, doubtful))}",
             "see `photoguard detect --preview`, then choose with --faces, --keep or --strict-faces",
         )
@@ -179,18 +179,23 @@ def protect_file(
     *,
     proof: Sequence[Identity] = (),
     force: bool = False,
+    tidy: bool = True,
 ) -> Protection:
-    """Protect one file: both outputs are written, checked as they lie on disk, then put in place together."""
+    """Protect one file: both outputs are written, checked as they lie on disk, then put in place together.
+
+    `tidy` first finishes what killed runs left in the folder, which costs as much as the folder is long.
+    """
     if public.parent != private.parent:
         raise UsageError("the public and the private file must be in one folder", "move one afterwards")
-    files.finish_killed_runs(public.parent)  # first: what they left decides which outputs exist
+    if tidy:  # first: what they left decides which outputs exist
+        files.finish_killed_runs(public.parent)
     for target in (public, private):
         if files.is_same(target, source):
             raise UsageError(f"{files.shown(target)} is the photo itself", "choose another name with -o")
         if not force:
             files.refuse_existing(target)
     protection = protect(files.read_file(source), source, options)
-    with files.staged(public.parent, force) as stage:
+    with files.staged(public.parent, force, tidy) as stage:
         carrier = None if options.portable else protection.public.to_bytes()
         picture = stage.add(public.name, images.encode_public(protection.picture, carrier))
         secret = stage.add(private.name, identities.seal(protection.private.to_bytes(), recipients))

@@ -47,17 +47,19 @@ class Journal:
     _lines: dict[Path, dict[str, dict[str, Any]]] = field(default_factory=dict)
     _torn: set[Path] = field(default_factory=set)
 
-    def finished(self, task: Task) -> Skipped | None:
-        """Whether nothing is left to do for a task; raises when its outputs are there but not from this."""
+    def finished(self, task: Task, note: bool = True) -> Skipped | None:
+        """Whether nothing is left to do for a task; raises when its outputs are there but not from this.
+
+        With `note`, what a killed run finished without saying so is said now.
+        """
         line = self._folder(task.public.parent).get(task.public.name)
         if line is None:
             return None
-        present = [path for path in (task.public, task.private) if path.exists()]
         names = line.get("files")
         if names is None:
-            if len(present) < 2 or not line.get("begun"):
+            if not line.get("begun") or not all(path.exists() for path in task.certain):
                 return None
-            names = {path.name: path.stat().st_size for path in present}  # killed before the line was written
+            names = {path.name: path.stat().st_size for path in task.certain}  # killed before it was noted
         elif names and not any((task.public.parent / name).exists() for name in names):
             return None  # removed by somebody who wants them anew
         self._compare(task, line)
@@ -65,7 +67,7 @@ class Journal:
             raise OutputExistsError(
                 f"the outputs of {files.shown(task.source)} were changed or are missing in part", REDO
             )
-        if "files" not in line:
+        if note and "files" not in line:
             self.done(task, [task.public.parent / name for name in names])
         return Skipped(tuple(names))
 
@@ -83,7 +85,7 @@ class Journal:
         for task in tasks:
             if task.source.exists():
                 line = {"to": task.public.name, **self._digests(task.source), "as": self._settings()}
-                fresh = not forced and not task.public.exists() and not task.private.exists()
+                fresh = not forced and not any(path.exists() for path in task.certain)
                 lines[task.public.parent].append(line | ({"begun": True} if fresh else {}))
         for folder, added in lines.items():
             self._add(folder, added, durable=True)

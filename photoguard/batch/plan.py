@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -18,11 +18,18 @@ class Task:
 
     source: Path
     public: Path
+    restores: bool = False
+    secrets: tuple[Path, ...] = ()  # for a picture to be restored: the private files beside it
 
     @property
     def private(self) -> Path:
         """The private file beside the public one."""
         return files.private_beside(self.public)
+
+    @property
+    def certain(self) -> tuple[Path, ...]:
+        """The outputs that exist once it is done, whatever the method."""
+        return (self.public,) if self.restores else (self.public, self.private)
 
 
 @dataclass(frozen=True)
@@ -83,12 +90,33 @@ def plan_restoring(inputs: Sequence[Path], output: Path | None, selection: Selec
     if output is not None and len(inputs) == 1 and not files.is_folder(inputs[0]) and not _is_folder(output):
         if output.suffix.lower() != ".png":
             raise UsageError(f"{files.shown(output)} is no PNG name", "restored photos are PNG")
-        return [Task(inputs[0], output)]
-    tasks = []
+        beside = _private_files(inputs[0].parent).get(_stem(inputs[0]), ())
+        return [Task(inputs[0], output, True, beside)]
+    tasks, private = [], {folder: _private_files(folder) for folder in {source.parent for source, _ in pairs}}
     for source, below in pairs:
         folder = source.parent if output is None else output / below
-        tasks.append(Task(source, folder / (files.stem_of(source, files.PUBLIC_SUFFIX) + ".restored.png")))
+        target = folder / (_stem(source) + ".restored.png")
+        tasks.append(Task(source, target, True, private[source.parent].get(_stem(source), ())))
     return _distinct(tasks)
+
+
+def _stem(picture: Path) -> str:
+    return files.stem_of(picture, files.PUBLIC_SUFFIX)
+
+
+def _private_files(folder: Path) -> dict[str, tuple[Path, ...]]:
+    """A folder's private files by the stem of their picture: a.priv and a.ana.priv are both a's."""
+    found: dict[str, list[Path]] = defaultdict(list)
+    try:
+        entries = sorted(folder.iterdir())
+    except OSError:  # the picture itself says what is wrong there
+        return {}
+    for path in entries:
+        if path.name.endswith(files.PRIVATE_SUFFIX):
+            words = path.name.removesuffix(files.PRIVATE_SUFFIX).split(".")
+            for count in range(1, len(words) + 1):
+                found[".".join(words[:count])].append(path)
+    return {stem: tuple(paths) for stem, paths in found.items()}
 
 
 def _distinct(tasks: list[Task]) -> list[Task]:

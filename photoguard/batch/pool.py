@@ -19,7 +19,7 @@ from photoguard.batch.plan import Task
 from photoguard.errors import PhotoguardError, UnreadableError
 
 Result = TypeVar("Result")
-Held = TypeVar("Held", covariant=True)
+Held_co = TypeVar("Held_co", covariant=True)
 
 BYTES_A_PIXEL = (
     75  # at the peak of a photo's way: 12 MP take 0.9 GB with DDM, 48 MP 1.7 GB, libraries included
@@ -29,11 +29,11 @@ PATIENCE = 8.0  # seconds that photos in hand get after an interruption
 
 
 @dataclass(frozen=True)
-class Outcome(Generic[Held]):
+class Outcome(Generic[Held_co]):
     """How one task ended: a result or an error."""
 
     task: Task
-    result: Held | None
+    result: Held_co | None
     error: PhotoguardError | None
 
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from photoguard import files, identities
 from photoguard.cli import options
 from photoguard.cli.voice import Voice, ask_passphrase, guarded, new_passphrase
-from photoguard.errors import UsageError, WrongKeyError
+from photoguard.errors import OutputExistsError, UnwritableError, UsageError, WrongKeyError
 from photoguard.identities import Identity, Recipients
 
 PUBLIC = ".pub"  # the recipients file beside an identity: your own key, and the recovery key's
@@ -125,7 +126,7 @@ def recipients(
 
 def _recipient_lines(path: Path) -> list[str]:
     public = path.with_name(path.name + PUBLIC)
-    if path == default_identity() and not path.exists() and not public.exists():
+    if path == default_identity() and not has_identity():
         raise WrongKeyError("you have no identity yet", "make one with `photoguard keygen`")
     text = files.read_file(public if files.is_there(public) else path).decode("utf-8", "replace")
     lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#")]
@@ -135,10 +136,16 @@ def _recipient_lines(path: Path) -> list[str]:
     return own or lines
 
 
-def own_recipients(voice: Voice) -> list[Any]:
+def has_identity() -> bool:
+    """Whether the default identity, or what is public of it, exists."""
+    path = default_identity()
+    return path.exists() or path.with_name(path.name + PUBLIC).exists()
+
+
+def own_recipients(voice: Voice) -> list[str]:
     """The default identity's recipients; the identity is made at first use."""
     path = default_identity()
-    if not path.exists() and not path.with_name(path.name + PUBLIC).exists():
+    if not has_identity():
         made = make_identity(path, None, None)
         voice.note(f"Made your identity: {files.shown(path)} (recipient {made[0]})")
         voice.note("Back it up, for instance on a USB stick: without it nobody can restore your photos.")
@@ -153,7 +160,7 @@ def chosen_recipients(to: Sequence[str], passphrase: bool, voice: Voice) -> Reci
         return Recipients(passphrase=new_passphrase("Passphrase for the private files"))
     if not to:
         return Recipients(tuple(own_recipients(voice)))
-    keys: list[Any] = []
+    keys: list[str] = []
     for one in to:
         if one == "self":
             keys += own_recipients(voice)
@@ -175,6 +182,20 @@ def load_identities(key: Path | None, voice: Voice) -> list[Identity]:
     if files.readable_by_others(path):
         voice.warn(f"others can read {files.shown(path)}; mend it with: chmod 600 {files.shown(path)}")
     return identities.parse_identities(data, ask_passphrase)
+
+
+def journal_key(voice: Voice) -> bytes | None:
+    """The secret that keys what journals say about photos; made at first use."""
+    path = default_identity().with_name("journal.key")
+    try:
+        if not path.exists():
+            files.write_secret(path, secrets.token_hex(32) + "\n")
+    except OutputExistsError:
+        pass  # another run made it this moment
+    except UnwritableError as error:
+        voice.note(f"note: without a journal, an interrupted run cannot be continued: {error}")
+        return None
+    return bytes.fromhex(files.read_file(path).decode("ascii", "replace").strip())
 
 
 def proof_identities(recipients: Recipients, voice: Voice) -> list[Identity]:

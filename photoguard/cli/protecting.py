@@ -10,10 +10,10 @@ from typing import Annotated, Any, Literal
 import typer
 
 from photoguard import batch, files
-from photoguard.cli import options
-from photoguard.cli.keys import chosen_recipients, proof_identities
+from photoguard.cli import albums, options
+from photoguard.cli.keys import chosen_recipients, has_identity, proof_identities
 from photoguard.cli.voice import Voice, guarded
-from photoguard.errors import BatchError, PhotoguardError, UsageError
+from photoguard.errors import UsageError
 from photoguard.geometry import Box
 
 PIXEL_CAP = 200_000_000
@@ -31,8 +31,9 @@ class MethodName(StrEnum):
 @guarded
 def encrypt(
     photos: Annotated[
-        list[Path], typer.Argument(help="Photos, or folders of photos.", show_default=False, readable=False)
-    ],
+        list[Path] | None,
+        typer.Argument(help="Photos, or folders of photos.", show_default=False, readable=False),
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -101,6 +102,20 @@ def encrypt(
         ),
     ] = False,
     recursive: options.Recursive = False,
+    include: albums.Include = None,
+    exclude: albums.Exclude = None,
+    files_from: albums.FilesFrom = None,
+    no_face: Annotated[
+        albums.NoFace,
+        typer.Option(
+            "--no-face",
+            help="A photo without a face is an error, or skipped, or (copy-nothing) noted as done so that "
+            "later runs do not look again. It is never copied.",
+        ),
+    ] = albums.NoFace.error,
+    jobs: albums.Jobs = None,
+    by_content: albums.ByContent = False,
+    dry_run: albums.DryRun = False,
     max_pixels: options.MaxPixels = PIXEL_CAP,
     force: options.Force = False,
     json: options.Json = False,
@@ -117,19 +132,27 @@ def encrypt(
     )
     if quality is not None and (exact or method is not MethodName.ddm):
         raise UsageError("--quality belongs to --method ddm without --exact", "leave one of them out")
-    chosen_faces, kept = _faces(faces), _numbers(keep, "--keep")
+    chosen_faces, kept = _faces(faces), face_numbers(keep, "--keep")
     regions = tuple(map(_box, region or []))
-    tasks = batch.plan(photos, output, batch.Selection(recursive))
-    batch_mode = len(tasks) > 1 or files.is_folder(photos[0])
-    if batch_mode and (isinstance(chosen_faces, tuple) or keep):
+    inputs = albums.named(photos, files_from)
+    selection = batch.Selection(
+        recursive, tuple(include or ()), tuple(exclude or ()), mirrored=files_from is not None
+    )
+    tasks = batch.plan(inputs, output, selection)
+    many = len(tasks) > 1 or files.is_folder(inputs[0])
+    if many and (isinstance(chosen_faces, tuple) or keep):
         raise UsageError("face numbers belong to one photo", "give one photo, or use --faces all or largest")
+    if dry_run and not to and not has_identity():
+        albums.show_plan(voice, albums.Album(tasks, many, force=force), "protect")
+        return
     recipients = chosen_recipients(to or [], passphrase, voice)
     proof = proof_identities(recipients, voice)
 
-    from photoguard import protect
+    from photoguard.batch.work import Encrypting
     from photoguard.methods import Settings
+    from photoguard.protect import Options
 
-    choice = protect.Options(
+    choice = Options(
         method=method.value,
         settings=Settings(strength, exact, quality),
         detection=detection_settings(min_face, threshold, thorough),
@@ -141,47 +164,15 @@ def encrypt(
         portable=portable,
         max_pixels=max_pixels,
     )
-
-    def work(task: batch.Task) -> Any:
-        return protect.protect_file(
-            task.source, task.public, task.private, choice, recipients, proof=proof, force=force
-        )
-
-    report_batch(voice, tasks, work, _describe, batch_mode, "protected")
-
-
-def report_batch(
-    voice: Voice, tasks: Sequence[batch.Task], work: Any, describe: Any, batch_mode: bool, done: str
-) -> None:
-    """Work through the tasks, telling each outcome as it happens, and sum up honestly."""
-    failures: list[PhotoguardError] = []
-    for outcome in voice.progress(batch.run(tasks, work), len(tasks), "photo"):
-        if outcome.error is None:
-            voice.result(*describe(outcome.task, outcome.result))
-            for notice in getattr(outcome.result, "notices", ()):
-                voice.note(f"note: {files.shown(outcome.task.source)}: {notice}")
-            continue
-        if not batch_mode:
-            raise outcome.error
-        failures.append(outcome.error)
-        if voice.json:
-            record = {
-                "source": str(outcome.task.source),
-                "error": str(outcome.error),
-                "hint": outcome.error.hint,
-                "exit": outcome.error.exit_code,
-            }
-            voice.result("", record)
-        else:
-            voice.error(str(outcome.error))
-    failed = len(failures)
-    if batch_mode:
-        voice.note(
-            f"{len(tasks) - failed} of {len(tasks)} photos {done}" + (f", {failed} failed" if failed else "")
-        )
-    if failed:
-        hints = dict.fromkeys(error.hint for error in failures if error.hint)
-        raise BatchError(f"{failed} of {len(tasks)} photos failed", "\nhint: ".join(hints))
+    journal = None
+    if any(map(files.is_folder, inputs)) or files_from is not None:
+        journal = albums.journal_for(voice, f"{choice} {recipients.keys}", by_content)
+    album = albums.Album(tasks, many, jobs, force, journal, no_face)
+    if dry_run:
+        albums.show_plan(voice, album, "protect")
+        return
+    work = Encrypting(choice, recipients, tuple(proof), force, tidy=journal is None)
+    albums.work_through(voice, album, work, _protected_text, "protected")
 
 
 def detection_settings(min_face: int | None, threshold: float | None, thorough: bool) -> Any:
@@ -193,35 +184,24 @@ def detection_settings(min_face: int | None, threshold: float | None, thorough: 
     return DetectionSettings(min_face=min_face, threshold=threshold, thorough=thorough)
 
 
-def _describe(task: batch.Task, protection: Any) -> tuple[str, dict[str, Any]]:
-    covers = len(protection.public.faces)
-    doubtful = [n for n in protection.covered if not protection.found[n - 1].certain]
-    text = f"{files.shown(task.source)}: {covers} {'cover' if covers == 1 else 'covers'}"
-    if doubtful:
-        text += f"; uncertain but covered: face {', '.join(map(str, doubtful))}"
-    if protection.kept:
-        text += f"; left readable: face {', '.join(map(str, protection.kept))}"
-    text += f"\n  public   {files.shown(task.public)}\n  private  {files.shown(task.private)}"
-    record = {
-        "source": str(task.source),
-        "public": str(task.public),
-        "private": str(task.private),
-        "covers": [[f.box.x, f.box.y, f.box.width, f.box.height] for f in protection.public.faces],
-        "method": protection.public.faces[0].method,
-        "covered": list(protection.covered),
-        "uncertain": doubtful,
-        "kept": list(protection.kept),
-        "notices": list(protection.notices),
-    }
-    return text, record
+def _protected_text(record: dict[str, Any]) -> str:
+    covers = len(record["covers"])
+    text = f"{files.shown(record['source'])}: {covers} {'cover' if covers == 1 else 'covers'}"
+    if record["uncertain"]:
+        text += f"; uncertain but covered: face {', '.join(map(str, record['uncertain']))}"
+    if record["kept"]:
+        text += f"; left readable: face {', '.join(map(str, record['kept']))}"
+    public, private = files.shown(record["public"]), files.shown(record["private"])
+    return f"{text}\n  public   {public}\n  private  {private}"
 
 
 def _faces(text: str) -> Literal["all", "largest", "none"] | tuple[int, ...]:
     words: dict[str, Literal["all", "largest", "none"]] = {"all": "all", "largest": "largest", "none": "none"}
-    return words[text] if text in words else _numbers(text, "--faces")
+    return words[text] if text in words else face_numbers(text, "--faces")
 
 
-def _numbers(text: str, option: str) -> tuple[int, ...]:
+def face_numbers(text: str, option: str) -> tuple[int, ...]:
+    """Numbers as `detect` prints them, from `1,3`."""
     try:
         numbers = tuple(int(part) for part in text.split(",") if part.strip())
     except ValueError:

@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from photoguard import batch, envelope, files, identities, png
-from photoguard.cli import options
+from photoguard.cli import albums, options
 from photoguard.cli.keys import chosen_recipients, load_identities
-from photoguard.cli.protecting import PIXEL_CAP, _numbers, report_batch
+from photoguard.cli.protecting import PIXEL_CAP, face_numbers
 from photoguard.cli.voice import Voice, ask_passphrase, guarded
 from photoguard.errors import UnreadableError, UsageError
 
+if TYPE_CHECKING:
+    from photoguard.batch.work import Restoring
+
 Pictures = Annotated[
-    list[Path],
+    list[Path] | None,
     typer.Argument(help="Public pictures, or folders of them.", show_default=False, readable=False),
 ]
 
 
 @guarded
 def decrypt(
-    pictures: Pictures,
+    pictures: Pictures = None,
     private: options.Private = None,
     key: options.Key = None,
     output: Annotated[
@@ -36,6 +39,12 @@ def decrypt(
     ] = None,
     changed: options.Changed = False,
     recursive: options.Recursive = False,
+    include: albums.Include = None,
+    exclude: albums.Exclude = None,
+    files_from: albums.FilesFrom = None,
+    jobs: albums.Jobs = None,
+    by_content: albums.ByContent = False,
+    dry_run: albums.DryRun = False,
     max_pixels: options.MaxPixels = PIXEL_CAP,
     force: options.Force = False,
     json: options.Json = False,
@@ -45,41 +54,39 @@ def decrypt(
 ) -> None:
     """Restore photos: NAME.pub.png and its private file become NAME.restored.png."""
     voice = Voice(json, quiet, verbose)
-    tasks = batch.plan_restoring(pictures, output, batch.Selection(recursive))
-    batch_mode = len(tasks) > 1 or files.is_folder(pictures[0])
-    if batch_mode and private:
+    inputs = albums.named(pictures, files_from)
+    selection = batch.Selection(
+        recursive, tuple(include or ()), tuple(exclude or ()), mirrored=files_from is not None
+    )
+    tasks = batch.plan_restoring(inputs, output, selection)
+    many = len(tasks) > 1 or files.is_folder(inputs[0])
+    if many and private:
         raise UsageError(
             "--private belongs to one picture", "each of several uses the private files beside it"
         )
-    keys = load_identities(key, voice)
-    open_one = _opener(private, keys, changed, max_pixels)
-
-    def work(task: batch.Task) -> Any:
-        from photoguard import images
-
-        files.finish_killed_runs(task.public.parent)
-        if files.is_same(task.public, task.source):
-            raise UsageError(
-                f"{files.shown(task.public)} is the picture itself", "choose another name with -o"
-            )
-        if not force:
-            files.refuse_existing(task.public)
-        restored = open_one(task.source)
-        with files.staged(task.public.parent, force) as stage:
-            stage.add(task.public.name, images.encode_restored(restored.photo))
-            stage.publish()
-        return restored
-
-    report_batch(voice, tasks, work, _describe, batch_mode, "restored")
+    journal = None
+    if any(map(files.is_folder, inputs)) or files_from is not None:
+        journal = albums.journal_for(voice, f"decrypt {changed}", by_content)
+    album = albums.Album(tasks, many, jobs, force, journal)
+    if dry_run:
+        albums.show_plan(voice, album, "restore")
+        return
+    work = _restoring(voice, album, key, private)
+    work = replace(work, changed=changed, max_pixels=max_pixels, force=force, tidy=journal is None)
+    albums.work_through(voice, album, work, _restored_text, "restored")
 
 
 @guarded
 def verify(
-    pictures: Pictures,
+    pictures: Pictures = None,
     private: options.Private = None,
     key: options.Key = None,
     changed: options.Changed = False,
     recursive: options.Recursive = False,
+    include: albums.Include = None,
+    exclude: albums.Exclude = None,
+    files_from: albums.FilesFrom = None,
+    jobs: albums.Jobs = None,
     max_pixels: options.MaxPixels = PIXEL_CAP,
     json: options.Json = False,
     quiet: options.Quiet = False,
@@ -88,69 +95,54 @@ def verify(
 ) -> None:
     """Prove that pictures can be restored with your key, without writing anything."""
     voice = Voice(json, quiet, verbose)
-    tasks = batch.plan_restoring(pictures, None, batch.Selection(recursive))
-    batch_mode = len(tasks) > 1 or files.is_folder(pictures[0])
-    open_one = _opener(private, load_identities(key, voice), changed, max_pixels)
-    report_batch(voice, tasks, lambda task: open_one(task.source), _describe_verified, batch_mode, "verified")
+    inputs = albums.named(pictures, files_from)
+    tasks = batch.plan_restoring(
+        inputs, None, batch.Selection(recursive, tuple(include or ()), tuple(exclude or ()))
+    )
+    album = albums.Album(tasks, len(tasks) > 1 or files.is_folder(inputs[0]), jobs)
+    work = _restoring(voice, album, key, private)
+    work = replace(work, changed=changed, max_pixels=max_pixels, write=False)
+    albums.work_through(voice, album, work, _verified_text, "verified")
 
 
-def _opener(private: list[Path] | None, keys: Sequence[Any], changed: bool, max_pixels: int) -> Any:
-    """A function from a picture's path to what can be restored of it."""
-    typed: dict[str, str] = {}
+def _restoring(voice: Voice, album: albums.Album, key: Path | None, private: list[Path] | None) -> Restoring:
+    """The work with the user's keys; a passphrase is asked for once, before other processes start."""
+    from photoguard.batch.work import Restoring
 
-    def ask(prompt: str) -> str:  # once for all files
-        if prompt not in typed:
-            typed[prompt] = ask_passphrase(prompt)
-        return typed[prompt]
+    known: dict[str, str] = {}
 
-    def open_one(picture: Path) -> Any:
-        from photoguard import reveal
+    def ask(prompt: str) -> str:
+        if prompt not in known:
+            known[prompt] = ask_passphrase(prompt)
+        return known[prompt]
 
-        data = files.read_file(picture)
-        secrets = [files.read_file(path) for path in private or _private_beside(picture)]
-        return reveal.reveal(data, reveal.open_private(secrets, keys, ask), changed, max_pixels)
-
-    return open_one
-
-
-def _private_beside(picture: Path) -> list[Path]:
-    stem = files.stem_of(picture, files.PUBLIC_SUFFIX)
-    found = sorted(
-        path
-        for path in picture.parent.iterdir()
-        if path.name == stem + files.PRIVATE_SUFFIX
-        or (path.name.startswith(stem + ".") and path.name.endswith(files.PRIVATE_SUFFIX))
-    ) if files.is_folder(picture.parent) else []  # fmt: skip
-    if not found:
-        expected = files.shown(picture.with_name(stem + files.PRIVATE_SUFFIX))
-        raise UnreadableError(f"{expected} does not exist", "name the private file with --private")
-    return found
+    keys, chosen = tuple(load_identities(key, voice)), tuple(private or ())
+    if not album.many:
+        return Restoring(keys, chosen, ask=ask)
+    first = next((path for task in album.tasks for path in task.secrets), None)
+    locked = first is not None and identities.stanzas(identities.dearmored(files.read_file(first))) == [
+        "scrypt"
+    ]
+    return Restoring(keys, chosen, passphrase=ask("Passphrase of the private files") if locked else None)
 
 
-def _record(task: batch.Task, restored: Any) -> dict[str, Any]:
-    return {
-        "picture": str(task.source), "opened": list(restored.opened), "closed": list(restored.closed),
-        "exact": restored.exact, "changed": restored.changed, "name": restored.name,
-    }  # fmt: skip
+def _restored_text(record: dict[str, Any]) -> str:
+    restored = files.shown(record["restored"])
+    return f"{files.shown(record['picture'])}: {_faces_text(record)}\n  restored {restored}"
 
 
-def _describe(task: batch.Task, restored: Any) -> tuple[str, dict[str, Any]]:
-    text = f"{files.shown(task.source)}: {_faces_text(restored)}\n  restored {files.shown(task.public)}"
-    return text, {**_record(task, restored), "restored": str(task.public)}
+def _verified_text(record: dict[str, Any]) -> str:
+    return f"{files.shown(record['picture'])}: ok, {_faces_text(record)}"
 
 
-def _describe_verified(task: batch.Task, restored: Any) -> tuple[str, dict[str, Any]]:
-    return f"{files.shown(task.source)}: ok, {_faces_text(restored)}", _record(task, restored)
-
-
-def _faces_text(restored: Any) -> str:
-    total = len(restored.opened) + len(restored.closed)
-    text = f"{len(restored.opened)} of {total} faces open"
-    if restored.closed:
-        text += f"; not granted to you: {', '.join(map(str, restored.closed))}"
-    if restored.exact:
+def _faces_text(record: dict[str, Any]) -> str:
+    opened, closed = record["opened"], record["closed"]
+    text = f"{len(opened)} of {len(opened) + len(closed)} faces open"
+    if closed:
+        text += f"; not granted to you: {', '.join(map(str, closed))}"
+    if record["exact"]:
         text += "; equal to the original in every pixel"
-    if restored.changed:
+    if record["changed"]:
         text += "; the picture around them was changed"
     return text
 
@@ -201,7 +193,7 @@ def grant(
     opened = envelope.PrivateFile.from_bytes(
         identities.unseal(files.read_file(private), load_identities(key, voice), ask_passphrase)
     )
-    granted = opened.granting(None if faces == "all" else _numbers(faces, "--faces"), metadata)
+    granted = opened.granting(None if faces == "all" else face_numbers(faces, "--faces"), metadata)
     sealed = identities.seal(granted.to_bytes(), chosen_recipients(to or [], passphrase, voice))
     with files.staged(target.parent, force) as stage:
         stage.add(target.name, sealed)

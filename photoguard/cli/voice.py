@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import os
 import re
 import sys
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, ParamSpec, TextIO, TypeVar, cast
+from typing import Any, ParamSpec, TextIO
 
 from photoguard.errors import PhotoguardError, UsageError
 
 P = ParamSpec("P")
-T = TypeVar("T")
 
 BUG, INTERRUPTED = 70, 130
 SECRET = re.compile("(AGE-SECRET-KEY-)[0-9A-Z-]+", re.IGNORECASE)
@@ -78,13 +78,25 @@ class Voice:
 
         return advance
 
-    def progress(self, items: Iterable[T], total: int, unit: str) -> Iterable[T]:
-        """The items, with a bar when a person is watching and there is something to wait for."""
+    @contextlib.contextmanager
+    def bar(self, total: int, unit: str) -> Iterator[Callable[[int, dict[str, Any]], None]]:
+        """A bar with figures beside it, when a person is watching and there is something to wait for."""
         if self.quiet or total < 2 or not sys.stderr.isatty():
-            return items
+            yield lambda count, figures: None
+            return
         from tqdm import tqdm
 
-        return cast(Iterable[T], tqdm(items, total=total, unit=unit, file=sys.stderr))
+        with tqdm(total=total, unit=unit, file=sys.stderr) as line:
+
+            def advance(count: int, figures: dict[str, Any]) -> None:
+                shown = dict(figures)
+                read = shown.pop("bytes", 0)
+                seconds = line.format_dict["elapsed"]
+                shown["MB/s"] = f"{read / 1e6 / seconds:.1f}" if seconds else "-"
+                line.set_postfix(shown, refresh=False)
+                line.update(count)
+
+            yield advance
 
 
 def complain(error: PhotoguardError) -> None:
@@ -128,8 +140,10 @@ def guarded(command: Callable[P, None]) -> Callable[P, None]:
 def _trace(kwargs: dict[str, Any]) -> None:
     """The call stack without the error's text and without local variables: either may hold a secret."""
     if kwargs.get("debug"):
-        kind, _, frames = sys.exc_info()
-        print("".join(traceback.format_tb(frames)) + getattr(kind, "__name__", ""), file=sys.stderr)
+        error = sys.exc_info()[1]
+        while error is not None:
+            print("".join(traceback.format_tb(error.__traceback__)) + type(error).__name__, file=sys.stderr)
+            error = error.__cause__
 
 
 def ask_passphrase(prompt: str) -> str:

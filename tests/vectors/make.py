@@ -517,7 +517,7 @@ def age_vectors() -> dict[str, Vector]:
     """Private files; `identity` or `passphrase` is what the reader has."""
     plain = BASE.private.to_bytes()
     identity = identities._x25519(IDENTITY)
-    to_us = Recipients((identity.to_public(),))
+    to_us = Recipients((str(identity.to_public()),))
     good = kept("ok", plain, {"identity": IDENTITY}, to_us)
     other = kept("not-an-envelope", b"no envelope", {"identity": IDENTITY}, to_us)
     locked = kept("ok-passphrase", plain, {"passphrase": PASSPHRASE}, Recipients(passphrase=PASSPHRASE))
