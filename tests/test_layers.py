@@ -14,7 +14,7 @@ PACKAGE = ROOT / "photoguard"
 LAYERS = {
     "errors": 0,
     "files": 1, "png": 1, "jpeg": 1, "geometry": 1, "identities": 1, "nets": 1,
-    "images": 2, "envelope": 2, "weights": 2, "preview": 2,
+    "images": 2, "envelope": 2, "weights": 2, "preview": 2, "pictures": 2,
     "sealed": 3, "detection": 3, "recognizers": 3,
     "methods": 4,
     "protect": 5, "reveal": 6,
