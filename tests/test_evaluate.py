@@ -6,6 +6,7 @@ import io
 import json
 import math
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -147,8 +148,6 @@ class Look(nn.Module):
 
 
 def look() -> Recognizer:
-    from dataclasses import replace
-
     return Recognizer(
         "look", replace(TABLE["edgeface-xs"], height=32, width=32, template="32", embedding=12), Look()
     )
@@ -301,8 +300,9 @@ def test_explained_variance():
 def test_every_cover_keeps_shape_and_type():
     faces = crowd(people=1, photos=2, side=64).pixels
     torch.manual_seed(0)
-    net = DDM(DDMConfig(widths=(4, 4, 4), maps=4, one_in=4, blocks=1)).eval()
-    made = covers.baselines() | {"net": covers.network(net), "paper": covers.network(net, fake="paper")}
+    fakes = ("fresh", "noise")
+    config = DDMConfig(widths=(4, 4, 4), maps=4, one_in=4, blocks=1)
+    made = covers.baselines() | {f: covers.network(DDM(replace(config, fake=f)).eval()) for f in fakes}
     for name, cover in made.items():
         shown = cover(faces)
         assert (shown.shape, shown.dtype) == (faces.shape, faces.dtype), name

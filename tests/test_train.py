@@ -313,7 +313,7 @@ def test_msednet_is_rewarded_for_distance_and_has_no_discriminator_loss():
     judge = objective(objective="msed")
     parts = step_of(judge)
     assert "bce" not in parts
-    expected = parts["mse"] - judge.config.fake_weight * parts["cover_mse"]  # Eq. 13
+    expected = parts["mse"] - judge.config.away_weight * parts["cover_mse"]  # Eq. 13
     assert torch.allclose(parts["total"], expected)
 
 

@@ -55,16 +55,12 @@ def p3_public(face: Pixels, threshold: int, quality: int = p3.QUALITY) -> Pixels
     return jpeg.to_pixels(p3.split(face, threshold, quality).public_jpeg)
 
 
-def network(ddm: DDM, seed: int = 0, fake: str = "deployed", batch: int = 32) -> Cover:
-    """Covers x_e of a DDM or MSEDNet, rounded to the saved 8 bits.
-
-    `fake` says what takes the private map's place: "deployed" (fresh, independent, away from the true one) or
-    "paper" (Eq. 2: the true one plus normal noise).
-    """
+def network(ddm: DDM, seed: int = 0, batch: int = 32) -> Cover:
+    """Covers x_e of a DDM or MSEDNet, rounded to the saved 8 bits, with the fakes that it was trained for."""
     generator = torch.Generator().manual_seed(seed)
 
     def stand_in(private: torch.Tensor) -> torch.Tensor:
-        if fake == "paper":
+        if ddm.config.fake == "noise":
             return private + torch.randn(private.shape, generator=generator).to(private.device)  # Eq. 2
         uniform = torch.rand(private.shape, generator=generator).to(private.device)
         return nets.fake_from_uniform(private, uniform, ddm.config)

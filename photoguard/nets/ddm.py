@@ -27,12 +27,15 @@ class DDMConfig:
     blocks: int = 3  # residual blocks between two stride-2 convolutions (Sec. 5.1)
     fake_range: float = 3.0  # a fresh fake private map is drawn from [-fake_range, fake_range] ...
     fake_margin: float = 0.5  # ... and nowhere within fake_margin of the true value
+    fake: str = "fresh"  # what covers of this network are made with: that, or "noise" on the true map (Eq. 2)
 
     def __post_init__(self) -> None:
         if self.one_in not in {2**power for power in range(1, 12)}:
             raise ValueError(f"the private share is one in 2, 4, 8 ... 2048, not one in {self.one_in}")
         if self.one_in <= self.maps and self.maps % self.one_in:
             raise ValueError(f"{self.maps} maps have no {self.one_in}th part")
+        if self.fake not in ("fresh", "noise"):
+            raise ValueError(f"covers are made with a fresh map or with noise, not with {self.fake!r}")
 
     @property
     def private_maps(self) -> int:

@@ -59,6 +59,7 @@ class Config:
     average: float = 0.998  # of the weights, over about the last 500 steps
     fake_share: float = 0.5  # of a batch also gets a cover; decoding all twice costs a third more a step
     fake_weight: float = 0.01  # of Eq. 6 beside Eq. 7, whose error is a mean over pixels and not a sum
+    away_weight: float = 0.1  # of MSEDNet's second term in Eq. 13
     same_weight: float = 0.1  # of the distance between covers and one pattern, the same for everybody
     perceptual: str = "none"  # phi of Eq. 8: "none", "squeezenet:FILE", "vgg16"
     perceptual_weight: float = 0.01  # lambda of Eq. 8
@@ -96,10 +97,11 @@ class Objective(nn.Module):
             total = total + config.fake_weight * parts["bce"]  # Eq. 9
         if config.objective == "bound":
             parts["same"] = sameness(cover)
-            total = total + config.same_weight * parts["same"] + config.spread_weight * spread(private)
+            values = nets.private_values(private, config.network)
+            total = total + config.same_weight * parts["same"] + config.spread_weight * spread(values)
         if config.objective == "msed":
             away = self.perceptual(cover.clamp(0, 1), x[:faked]) / config.perceptual_weight
-            total = total - config.fake_weight * (away if self.perceive else parts["cover_mse"])  # Eq. 13
+            total = total - config.away_weight * (away if self.perceive else parts["cover_mse"])  # Eq. 13
         return {"total": total, **{name: value.detach() for name, value in parts.items()}}
 
     def bce(self, image: Tensor, label: float) -> Tensor:
@@ -129,7 +131,7 @@ class Objective(nn.Module):
             "zeros": torch.zeros_like(private),
             "other": private.roll(1, 0),
             "random": nets.fake_from_uniform(still, uniform, self.ddm.config),
-            "mean": still.mean().expand_as(private),
+            "mean": nets.private_values(still, self.ddm.config).mean().expand_as(private),
         }
         return torch.stack([every[name] for name in FAKES])[kinds, torch.arange(len(kinds))]
 
@@ -268,7 +270,7 @@ def validate(ddm: nets.DDM, faces: dict[int, Tensor], seed: int) -> dict[str, fl
         cover = ddm.decode(public, nets.fake_from_uniform(private, uniform, ddm.config)).clamp(0, 1)
         result["encrypted"] = loop.psnr(cover, x).mean().item()
         result["covers_differ"] = ((cover - cover.roll(1, 0)).abs().mean() * 255).item()
-        result["private_std"] = private.std().item()
+        result["private_std"] = nets.private_values(private, ddm.config).std().item()
         for name, wrong in (("zeros", torch.zeros_like(private)), ("other", private.roll(1, 0))):
             result[f"with_{name}"] = loop.psnr(ddm.decode(public, wrong), x).mean().item()
     return result
@@ -320,7 +322,9 @@ class Run:
 
     def smooth(self) -> nets.DDM:
         """A network with the averaged weights: what is looked at, and what is shipped."""
-        network = nets.DDM(self.config.network).to(next(self.objective.parameters()).device)
+        fake = "fresh" if self.config.objective == "bound" else "noise"  # covers as they were trained
+        network = nets.DDM(dataclasses.replace(self.config.network, fake=fake))
+        network = network.to(next(self.objective.parameters()).device)
         network.load_state_dict(self.average.weights)
         return channels_last(network)
 
@@ -348,7 +352,7 @@ def prepared(config: Config, training: Reader, out: Path, place: loop.Place) -> 
         principal_start(ddm, loop.as_tensor(pictures, torch.device("cpu")))
     with torch.no_grad():
         cast(Tensor, ddm.up[0].weight)[-config.network.private_maps :] *= config.private_boost
-    if config.check_gain and config.objective == "bound":
+    if config.check_gain:
         check_start(ddm, config.check_gain, torch.Generator().manual_seed(config.seed))
     objective = Objective(config, ddm, perceptual_network(config.perceptual, place.device))
     objective = channels_last(objective.to(place.device))
