@@ -14,12 +14,12 @@ from PIL import Image
 from photoguard.evaluate import tables
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from photoguard.evaluate.covers import Pixels
 
-RESULTS, TABLES = "ddm.json", "ddm.md"
+    Page = Callable[[dict[str, Any]], str]
 
 
 def plain(value: Any) -> Any:
@@ -38,9 +38,9 @@ def plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
-def resumed(out: Path, heading: dict[str, Any]) -> dict[str, Any]:
-    """The results that an earlier run with the same heading left, or none yet."""
-    path = out / RESULTS
+def resumed(out: Path, heading: dict[str, Any], name: str = "ddm") -> dict[str, Any]:
+    """The results that an earlier run with the same heading left in `name`.json, or none yet."""
+    path = out / f"{name}.json"
     if path.is_file():
         earlier: dict[str, Any] = json.loads(path.read_text())
         if earlier.get("heading") == plain(heading):
@@ -48,12 +48,12 @@ def resumed(out: Path, heading: dict[str, Any]) -> dict[str, Any]:
     return {"heading": plain(heading), "rows": {}}
 
 
-def write(out: Path, results: dict[str, Any]) -> None:
-    """Results so far: JSON and tables, each whole or as before."""
-    for name, text in ((RESULTS, json.dumps(results, indent=1)), (TABLES, tables.page(results))):
-        part = out / (name + ".part")
+def write(out: Path, results: dict[str, Any], name: str = "ddm", page: Page = tables.page) -> None:
+    """Results so far: `name`.json, and as tables `name`.md; each whole or as before."""
+    for suffix, text in ((".json", json.dumps(results, indent=1)), (".md", page(results))):
+        part = out / f"{name}{suffix}.part"
         part.write_text(text)
-        part.replace(out / name)
+        part.replace(out / f"{name}{suffix}")
 
 
 def sheet(path: Path, rows: Sequence[Pixels], side: int = 96) -> None:
