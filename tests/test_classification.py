@@ -164,7 +164,7 @@ def test_the_transformation_network_keeps_the_class_and_leaves_the_classifier_as
         "cpu",
     )
     before = {name: value.clone() for name, value in net.state_dict().items()}
-    made = classification_rivals.transformation(net, pixels, labels, Training(4, 1e-2, batch=8), "cpu")
+    made = classification_rivals.transformation(net, pixels, labels, how, "cpu")
     shown = classification_rivals.transformed(made, pixels, "cpu")
     assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
     guesses = answers(net, classification_rivals.as_inputs(shown), "cpu").argmax(1)
