@@ -71,12 +71,15 @@ def run(
 ) -> Iterator[Outcome[Result]]:
     """Do every task; one that fails is an outcome like any other.
 
-    With several processes the outcomes come as they are ready. Once `stopping` says so no task is begun;
-    those in hand are finished if they can be within a few seconds.
+    Without a pool they are done here, with all threads; in a pool each job has one. The outcomes of several
+    jobs come as they are ready. Once `stopping` says so no task is begun; those in hand are finished if they
+    can be within a few seconds.
     """
-    if pool is None or pool.jobs == 1:
-        return _here(tasks, work, stopping)
-    return _together(tasks, work, pool, stopping)
+    if pool is not None and pool.jobs > 1:
+        return _together(tasks, work, pool, stopping)
+    if pool is not None:
+        one_thread()
+    return _here(tasks, work, stopping)
 
 
 def _here(
@@ -125,10 +128,11 @@ def _start(work: Callable[[Task], object]) -> None:
 def one_thread() -> None:
     """A job is one core: without this each of several would start threads for all of them."""
     import cv2
-    import torch
 
-    torch.set_num_threads(1)
     cv2.setNumThreads(1)
+    os.environ["OMP_NUM_THREADS"] = "1"  # for torch, where it is needed later
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(1)
 
 
 def _do(task: Task) -> object:

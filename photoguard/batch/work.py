@@ -36,10 +36,12 @@ class Encrypting:
 
     def load(self) -> None:
         """Load what the work needs, for a process that is about to fork workers."""
-        from photoguard.detection.networks import load_networks
         from photoguard.methods import method
 
-        load_networks("cpu")
+        if self.options.faces != "none":
+            from photoguard.detection.networks import load_networks
+
+            load_networks("cpu")
         prepare = getattr(method(self.options.method), "network", None)
         if prepare:
             prepare()
