@@ -154,15 +154,8 @@ def test_the_transformation_network_keeps_the_class_and_leaves_the_classifier_as
     pixels, labels = two_classes()
     torch.manual_seed(0)
     net = Classifier(TINY)
-    train(
-        net,
-        classification_rivals.as_inputs(pixels),
-        labels,
-        cross_entropy,
-        Training(4, 1e-2, batch=8),
-        0,
-        "cpu",
-    )
+    how = Training(8, 1e-2, batch=8)
+    train(net, classification_rivals.as_inputs(pixels), labels, cross_entropy, how, 0, "cpu")
     before = {name: value.clone() for name, value in net.state_dict().items()}
     made = classification_rivals.transformation(net, pixels, labels, how, "cpu")
     shown = classification_rivals.transformed(made, pixels, "cpu")
