@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from photoguard.nets.ddm import DDM, DDMConfig
+    from photoguard.nets.mobilefacenet import MobileFaceNet, MobileFaceNetConfig
+    from photoguard.nets.obfuscator import ObfuscatorConfig, Players
 
 _PACKAGE = Path(__file__).resolve().parent
 FOLDERS = (_PACKAGE / "shipped_weights", _PACKAGE.parent / "weights")  # in a wheel, in a checkout
@@ -136,15 +138,20 @@ def ddm_config(config: Mapping[str, Any]) -> DDMConfig:
     return DDMConfig(**values)
 
 
-def load_ddm(name: str = "ddm") -> DDM:
-    """The shipped DDM network of that name."""
+def shipped(name: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """The tensors and the configuration of the shipped weights of that name."""
     if name not in SHIPPED:
         raise WeightsError(f"there are no weights named {name}", f"known: {', '.join(sorted(SHIPPED))}")
     entry = SHIPPED[name]
     tensors, config = parsed(checked(located(entry, name), entry.sha256), name)
     if config != dict(entry.config):
         raise WeightsError(f"the weights {name} are of another configuration", "install photoguard again")
-    return ddm_network(tensors, config, name)
+    return tensors, config
+
+
+def load_ddm(name: str = "ddm") -> DDM:
+    """The shipped DDM network of that name."""
+    return ddm_network(*shipped(name), name)
 
 
 def load_trained_ddm(path: Path, sha256: str) -> DDM:
@@ -156,3 +163,73 @@ def save_ddm(path: Path, network: DDM, half: bool = False) -> str:
     """Write a DDM network's weights; returns the sha256 to load them with."""
     config = json.loads(json.dumps(dataclasses.asdict(network.config)))
     return save(path, network.state_dict(), config, half)
+
+
+def recognizer_network(tensors: Mapping[str, Tensor], config: Mapping[str, Any], name: str) -> MobileFaceNet:
+    """A recognizer of ours ready for use, from what `parsed` or `shipped` returned."""
+    from photoguard.nets.mobilefacenet import MobileFaceNet
+
+    try:
+        network = MobileFaceNet(recognizer_config(config))
+        counters = {
+            key: value for key, value in network.state_dict().items() if not value.is_floating_point()
+        }
+        network.load_state_dict({key: value.float() for key, value in tensors.items()} | counters)
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise WeightsError(f"{name} does not fit its own configuration: {error}") from None
+    network.eval().requires_grad_(False)
+    return network
+
+
+def recognizer_config(config: Mapping[str, Any]) -> MobileFaceNetConfig:
+    """The configuration as it stands in a file -> as the network wants it."""
+    from photoguard.nets.mobilefacenet import MobileFaceNetConfig
+
+    return MobileFaceNetConfig(**{**config, "stages": tuple(tuple(stage) for stage in config["stages"])})
+
+
+def save_recognizer(path: Path, network: MobileFaceNet, half: bool = False) -> str:
+    """Write a recognizer's weights; returns the sha256 to load them with."""
+    config = json.loads(json.dumps(dataclasses.asdict(network.config)))
+    state = {key: value for key, value in network.state_dict().items() if value.is_floating_point()}
+    return save(path, state, config, half)
+
+
+def obfuscator_networks(tensors: Mapping[str, Tensor], config: Mapping[str, Any], name: str) -> Players:
+    """DeepObfuscator's networks ready for use, from what `parsed` or `shipped` returned."""
+    from photoguard.nets.obfuscator import Players
+
+    try:
+        networks = Players(obfuscator_config(config))
+        counters = {
+            key: value for key, value in networks.state_dict().items() if not value.is_floating_point()
+        }
+        networks.load_state_dict({key: value.float() for key, value in tensors.items()} | counters)
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise WeightsError(f"{name} does not fit its own configuration: {error}") from None
+    return networks.eval().requires_grad_(False)
+
+
+def obfuscator_config(config: Mapping[str, Any]) -> ObfuscatorConfig:
+    """The configuration as it stands in a file -> as the networks want it."""
+    from photoguard.nets.obfuscator import Attribute, ObfuscatorConfig
+
+    values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in config.items()}
+    if "template" in values:
+        values["template"] = tuple(map(tuple, config["template"]))
+    for part in ("tasks", "private"):
+        values[part] = tuple(Attribute(one["name"], tuple(one["classes"])) for one in config[part])
+    return ObfuscatorConfig(**values)
+
+
+def load_trained_obfuscator(path: Path) -> tuple[Players, str]:
+    """DeepObfuscator's networks that the user trained, and the file's sha256, which feature files name."""
+    data = read_file(path)
+    return obfuscator_networks(*parsed(data, shown(path)), shown(path)), hashlib.sha256(data).hexdigest()
+
+
+def save_obfuscator(path: Path, networks: Players, half: bool = False) -> str:
+    """Write DeepObfuscator's networks, one adversary with them; returns the sha256 to load them with."""
+    config = json.loads(json.dumps(dataclasses.asdict(networks.config)))
+    state = {key: value for key, value in networks.state_dict().items() if value.is_floating_point()}
+    return save(path, state, config, half)

@@ -29,20 +29,19 @@ def list_all(
     verbose: options.Verbose = False,
     debug: options.Debug = False,
 ) -> None:
-    """Show the recognizers photoguard knows, which of them are installed, and where to get the others."""
+    """Show the recognizers photoguard knows, which are shipped or installed, and where to get the others."""
     voice = Voice(json, quiet, verbose)
-    from photoguard.recognizers import TABLE, installed
+    from photoguard.recognizers import TABLE, installed, shipped
 
-    mine = installed()
+    mine, ours = installed(), shipped()
     known = {**TABLE, **{name: entry.spec for name, entry in mine.items()}}
     for name, spec in sorted(known.items()):
-        text = (
-            f"{name:28} {spec.height}x{spec.width}  {'installed' if name in mine else '-':9}  {spec.source}"
-        )
+        state = "shipped" if name in ours else "installed" if name in mine else "-"
+        text = f"{name:28} {spec.height}x{spec.width}  {state:9}  {spec.source}"
         record = {
-            "name": name, "installed": name in mine, "architecture": spec.architecture,
-            "size": [spec.height, spec.width], "channels": spec.channels, "template": spec.template,
-            "embedding": spec.embedding,
+            "name": name, "shipped": name in ours, "installed": name in mine,
+            "architecture": spec.architecture, "size": [spec.height, spec.width],
+            "channels": spec.channels, "template": spec.template, "embedding": spec.embedding,
             "source": spec.source, "licence": spec.licence, "sha256": spec.sha256,
         }  # fmt: skip
         voice.result(text, record)

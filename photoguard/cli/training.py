@@ -1,4 +1,4 @@
-"""`train ddm` and `train ddm-toy`."""
+"""`train ddm`, `train recognizer` and `train ddm-toy`."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from photoguard.errors import UsageError
 
 if TYPE_CHECKING:
     from photoguard.nets.ddm import DDMConfig
+    from photoguard.train.data import Source
 
 app = typer.Typer(
     name="train", no_args_is_help=True, rich_markup_mode=None, help="Train the networks, on a CPU or on GPUs."
@@ -28,6 +29,13 @@ Data = Annotated[
 Out = Annotated[
     Path,
     typer.Option("--out", help="Folder for weights, checkpoint, log and sample sheets; a run goes on there."),
+]
+HoldOut = Annotated[
+    list[int] | None,
+    typer.Option(
+        "--hold-out",
+        help="Keep so many people or pictures of each --data, in the same order, for validation.",
+    ),
 ]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")]
 
@@ -46,13 +54,7 @@ class Objective(StrEnum):
 def ddm(
     data: Data,
     out: Out = Path("runs/ddm"),
-    hold_out: Annotated[
-        list[int] | None,
-        typer.Option(
-            "--hold-out",
-            help="Keep so many people or pictures of each --data, in the same order, for validation.",
-        ),
-    ] = None,
+    hold_out: HoldOut = None,
     steps: Annotated[int, typer.Option("--steps", min=1, help="Steps of the whole run.")] = 6000,
     seed: Annotated[int, typer.Option("--seed", help="Where all of the run's randomness comes from.")] = 1,
     objective: Annotated[
@@ -81,10 +83,8 @@ def ddm(
 ) -> None:
     """Train DDM's networks; Ctrl-C saves, and the same command goes on from there."""
     voice = Voice(json, quiet, verbose)
-    held = [*(hold_out or []), *[0] * len(data)][: len(data)]
     from photoguard.nets.ddm import DDMConfig
     from photoguard.train import ddm as page
-    from photoguard.train.data import Source
 
     network = DDMConfig() if private_share == DDMConfig().one_in else _shared(private_share)
     if widths:
@@ -92,9 +92,15 @@ def ddm(
     config = page.Config(
         network=network, objective=objective.value, steps=steps, seed=seed, perceptual=perceptual
     )
-    sources = tuple(Source(path, count) for path, count in zip(data, held, strict=True))
-    path = page.train(config, sources, out, device, workers)
+    path = page.train(config, _sources(data, hold_out), out, device, workers)
     voice.result(f"weights    {files.shown(path)}", {"weights": str(path)})
+
+
+def _sources(data: list[Path], hold_out: list[int] | None) -> tuple[Source, ...]:
+    from photoguard.train.data import Source
+
+    held = [*(hold_out or []), *[0] * len(data)][: len(data)]
+    return tuple(Source(path, count) for path, count in zip(data, held, strict=True))
 
 
 def _shared(one_in: int) -> DDMConfig:
@@ -112,6 +118,41 @@ def _widths(text: str) -> tuple[int, int, int]:
     except ValueError:
         raise UsageError(f"--widths {text!r} is not three numbers", "like this: --widths 16,48,96") from None
     return first, second, third
+
+
+@app.command()
+@guarded
+def recognizer(
+    data: Data,
+    teacher: Annotated[
+        list[str],
+        typer.Option(
+            "--teacher", help="Installed recognizer to learn from; repeat it for several.", show_default=False
+        ),
+    ],
+    out: Out = Path("runs/recognizer"),
+    hold_out: HoldOut = None,
+    steps: Annotated[int, typer.Option("--steps", min=1, help="Steps of the whole run.")] = 4000,
+    seed: Annotated[int, typer.Option("--seed", help="Where all of the run's randomness comes from.")] = 1,
+    embedding: Annotated[
+        int, typer.Option("--embedding", min=8, help="Numbers a face; no more than the teachers give.")
+    ] = 256,
+    batch: Annotated[int, typer.Option("--batch", min=2, help="Faces a step, in each process.")] = 64,
+    device: Device = "auto",
+    workers: Annotated[int, typer.Option("--workers", min=0, help="Processes that prepare pictures.")] = 0,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+    debug: options.Debug = False,
+) -> None:
+    """Teach a small recognizer what larger ones know; Ctrl-C saves, and the same command goes on."""
+    voice = Voice(json, quiet, verbose)
+    from photoguard.train import recognizer as page
+
+    network = dataclasses.replace(page.SMALL, embedding=embedding)
+    config = page.Config(teachers=tuple(teacher), network=network, steps=steps, seed=seed, batch=batch)
+    path = page.train(config, _sources(data, hold_out), out, device, workers)
+    voice.result(f"weights    {files.shown(path)}", {"weights": str(path)})
 
 
 @app.command("ddm-toy")

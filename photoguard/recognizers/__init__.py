@@ -12,7 +12,17 @@ from photoguard.recognizers.table import TABLE, TEMPLATES, Spec
 if TYPE_CHECKING:
     from photoguard.recognizers.alignment import chip_for
     from photoguard.recognizers.recognizer import Recognizer
-    from photoguard.recognizers.store import Entry, Proof, add, file_hash, installed, load, remove
+    from photoguard.recognizers.store import (
+        Entry,
+        Proof,
+        add,
+        available,
+        file_hash,
+        installed,
+        load,
+        remove,
+        shipped,
+    )
 
 __all__ = [
     "TABLE",
@@ -22,11 +32,13 @@ __all__ = [
     "Recognizer",
     "Spec",
     "add",
+    "available",
     "chip_for",
     "file_hash",
     "installed",
     "load",
     "remove",
+    "shipped",
 ]
 
 

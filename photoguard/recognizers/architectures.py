@@ -37,7 +37,7 @@ SPHEREFACES = {
     "sphereface-20": SphereFaceConfig(block_bias=True),
     "cosface-20": SphereFaceConfig(block_bias=False),
 }
-WHOLE_FILES = ("onnx", "torchscript")  # the file brings its own network
+WHOLE_FILES = ("onnx", "torchscript", "photoguard")  # the file brings its own network
 ARCHITECTURES = (*IRESNETS, *SPHEREFACES, "mobilefacenet", "inception-resnet-v1", *WHOLE_FILES)
 
 # What a training run wraps around the network, and the classifiers it leaves behind.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import warnings
 import zipfile
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 from photoguard import weights
 from photoguard.errors import UsageError, WeightsError
 from photoguard.files import read_file
+from photoguard.nets.mobilefacenet import fused
 from photoguard.recognizers.architectures import State, build, fill, our_layout
 
 if TYPE_CHECKING:
@@ -29,12 +31,21 @@ def network(path: Path, spec: Spec) -> nn.Module:
         net = read_onnx(path)
     elif spec.architecture == "torchscript":
         net = read_torchscript(path)
+    elif spec.architecture == "photoguard":
+        net = fused(weights.recognizer_network(*weights.parsed(read_file(path), path.name), path.name))
     else:
         net = build(spec)
         fill(net, our_layout(spec, read_state(path)), path.name)
     for parameter in net.parameters():  # not net.requires_grad_: TorchScript modules refuse that
         parameter.requires_grad = False
     return net.eval()
+
+
+def of_its_own(spec: Spec, path: Path) -> Spec:
+    """The row `spec` with the sizes that a recognizer trained here states in its file."""
+    config = weights.recognizer_config(weights.parsed(read_file(path), path.name)[1])
+    height, width = config.height, config.width
+    return replace(spec, height=height, width=width, embedding=config.embedding, template=f"{height}x{width}")
 
 
 def route(path: Path) -> str:

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from photoguard import weights
 from photoguard.errors import UsageError, WeightsError
 from photoguard.files import read_file, staged
-from photoguard.recognizers.loading import network, route
+from photoguard.nets.mobilefacenet import fused
+from photoguard.recognizers.loading import network, of_its_own, route
 from photoguard.recognizers.recognizer import Recognizer
 from photoguard.recognizers.sample import sample_chip
 from photoguard.recognizers.table import TABLE, TEMPLATES, Spec
@@ -53,6 +55,16 @@ def folder_of_user() -> Path:
     return Path(platformdirs.user_cache_path("photoguard")) / "recognizers"
 
 
+def shipped() -> tuple[str, ...]:
+    """The recognizers that come with photoguard: always there, never removed."""
+    return tuple(name for name in TABLE if name in weights.SHIPPED)
+
+
+def available(folder: Path | None = None) -> list[str]:
+    """The recognizers that `load` can give at once: shipped ones first, then the user's."""
+    return [*shipped(), *installed(folder)]
+
+
 def installed(folder: Path | None = None) -> dict[str, Entry]:
     """The user's recognizers by name."""
     folder = folder or folder_of_user()
@@ -61,27 +73,29 @@ def installed(folder: Path | None = None) -> dict[str, Entry]:
 
 def add(
     name: str,
-    weights: Path,
+    file: Path,
     arch: str | None = None,
     changes: Mapping[str, str | int | float] | None = None,
     folder: Path | None = None,
 ) -> Proof:
-    """Prove the weights on a sample face and keep a copy of them under `name`.
+    """Prove the weights in `file` on a sample face and keep a copy of them under `name`.
 
     `arch` names the row of `TABLE` whose network and input the file has (default: the row called `name`);
     `changes` replaces fields of that row, for a model that wants another size or normalization.
     """
     if not re.fullmatch(r"[a-z0-9][a-z0-9._-]{0,63}", name):
         raise UsageError(f"{name!r} cannot name a recognizer", "small letters, digits, dots and dashes")
-    spec = replace(_spec(name, arch, weights), name=name, **dict(changes or {}))  # type: ignore[arg-type]
+    if name in shipped():
+        raise UsageError(f"{name} ships with photoguard", f"choose another name, and --arch {name}")
+    spec = replace(_spec(name, arch, file), name=name, **dict(changes or {}))  # type: ignore[arg-type]
     if spec.template not in TEMPLATES:
         raise UsageError(f"there is no template {spec.template!r}", f"one of {', '.join(TEMPLATES)}")
     torch.set_flush_denormal(True)
-    data = read_file(weights)
+    data = read_file(file)
     sha256 = hashlib.sha256(data).hexdigest()
-    recognizer = Recognizer(name, spec, network(weights, spec))
+    recognizer = Recognizer(name, spec, network(file, spec))
     recognizer, mirror, noise = _proven(recognizer)
-    suffix = weights.suffix or ".pt"
+    suffix = file.suffix or ".pt"
     entry = Entry(name, recognizer.spec, name + suffix, sha256, recognizer.one_by_one)
     with staged(folder or folder_of_user(), force=True) as stage:
         stage.add(entry.file, data)
@@ -91,12 +105,14 @@ def add(
 
 
 def load(name: str, folder: Path | None = None) -> Recognizer:
-    """The installed recognizer `name`; its file is hashed before anything parses it.
+    """The shipped or installed recognizer `name`; its file is hashed before anything parses it.
 
     From then on this process reads the smallest of numbers as zero: some networks are many times slower on a
     CPU without that.
     """
     torch.set_flush_denormal(True)
+    if name in shipped():
+        return Recognizer(name, TABLE[name], fused(weights.recognizer_network(*weights.shipped(name), name)))
     folder = folder or folder_of_user()
     path = folder / f"{name}.json"
     if not path.is_file():
@@ -113,6 +129,8 @@ def load(name: str, folder: Path | None = None) -> Recognizer:
 
 def remove(name: str, folder: Path | None = None) -> None:
     """Forget an installed recognizer and delete its copy of the weights."""
+    if name in shipped():
+        raise UsageError(f"{name} ships with photoguard and stays")
     folder = folder or folder_of_user()
     path = folder / f"{name}.json"
     if not path.is_file():
@@ -145,7 +163,7 @@ def _entry(path: Path) -> Entry:
     return entry
 
 
-def _spec(name: str, arch: str | None, weights: Path) -> Spec:
+def _spec(name: str, arch: str | None, file: Path) -> Spec:
     """The row that describes the file, or an error that lists the rows."""
     spec = TABLE.get(arch or name)
     if spec is None:
@@ -153,11 +171,13 @@ def _spec(name: str, arch: str | None, weights: Path) -> Spec:
             f"no recognizer is called {arch or name}",
             f"say --arch with one of {', '.join(TABLE)}: the one whose network and input this file has",
         )
-    form = route(weights)  # an ONNX or TorchScript export of a network that the table has as a state dict
+    if spec.architecture == "photoguard":
+        return of_its_own(spec, file)
+    form = route(file)  # an ONNX or TorchScript export of a network that the table has as a state dict
     if form != "state":
         return replace(spec, architecture=form)
     if spec.architecture in ("onnx", "torchscript"):
-        raise UsageError(f"{weights.name} is not a {spec.architecture} file", "name the network with --arch")
+        raise UsageError(f"{file.name} is not a {spec.architecture} file", "name the network with --arch")
     return spec
 
 

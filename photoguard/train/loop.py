@@ -102,8 +102,21 @@ class Average:
         """Move towards the network, faster in the first steps."""
         self.steps += 1
         share = 1 - min(self.decay, self.steps / (self.steps + 10))
-        own = list(self.weights.values())
-        torch._foreach_lerp_(own, [value.detach() for value in network.state_dict().values()], share)
+        theirs = {name: value.detach() for name, value in network.state_dict().items()}
+        smooth = [name for name, value in theirs.items() if value.is_floating_point()]
+        torch._foreach_lerp_([self.weights[n] for n in smooth], [theirs[n] for n in smooth], share)
+        for name in theirs.keys() - set(smooth):  # the batches that norms have counted
+            self.weights[name].copy_(theirs[name])
+
+
+def share_gradients(parameters: list[nn.Parameter], place: Place) -> None:
+    """Give every process the mean gradient, where one step moves some of the networks only."""
+    if place.count == 1:
+        return
+    for parameter in parameters:
+        if parameter.grad is not None:
+            torch.distributed.all_reduce(parameter.grad)
+            parameter.grad /= place.count
 
 
 def save_checkpoint(folder: Path, state: dict[str, Any]) -> Path:

@@ -1,0 +1,421 @@
+"""Teach a small recognizer to embed faces as larger ones do: the one that photoguard ships.
+
+    python -m photoguard.train.recognizer --data FACES.zip --teacher edgeface-xs --out runs/recognizer
+    torchrun --nproc-per-node 4 -m photoguard.train.recognizer --data FACES.zip --teacher edgeface-xs
+
+FACES is a folder or zip of pictures with a face each; teachers are installed recognizers. The student starts
+from chance and sees no weight of theirs, only what they answer to each picture, changed and mixed as it sees
+it itself. docs/training.md says what the shipped weights cost.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import grid_sample
+from torch.nn.parallel import DistributedDataParallel
+from torch.utils.data import DataLoader
+from tqdm import tqdm
+
+from photoguard import recognizers, weights
+from photoguard.errors import UsageError
+from photoguard.geometry import TEMPLATE_112X112, similarity
+from photoguard.nets.mobilefacenet import MobileFaceNet, MobileFaceNetConfig
+from photoguard.recognizers import Recognizer
+from photoguard.train import loop
+from photoguard.train.chips import SIDE, Batches, ChipConfig, Faces, found
+from photoguard.train.data import Source, divided
+
+WEIGHTS = "recognizer.safetensors"
+LOG_EVERY = 25  # steps
+MEAN, SCALE = 127.5, 128.0
+
+# A third of the published network's work a face: half its width where pictures are large, deeper where small.
+SMALL = MobileFaceNetConfig(
+    embedding=256,
+    stem=24,
+    stages=((2, 32, 2, 2), (4, 96, 1, 2), (2, 96, 5, 1), (4, 192, 1, 2), (2, 192, 3, 1)),
+    activation="silu",
+)
+
+
+@dataclass(frozen=True)
+class Config:
+    """One run. Everything here decides the loss curve, so a resumed run must repeat it."""
+
+    teachers: tuple[str, ...] = ("edgeface-xs",)
+    network: MobileFaceNetConfig = SMALL
+    chips: ChipConfig = field(default_factory=ChipConfig)
+    steps: int = 4000
+    batch: int = 64
+    seed: int = 1
+    peak_rate: float = 3e-3  # AdamW
+    warm_up: int = 150
+    decay: float = 0.05  # of the weights
+    clip: float = 1.0  # norm of the gradient
+    average: float = 0.99  # of the weights, over about the last 100 steps
+    relation_weight: float = 10.0  # of the error of cosines within a batch beside that of the embeddings
+    principal_faces: int = 2000  # they decide which of the teachers' directions the student learns
+
+
+@dataclass(frozen=True)
+class Teachers:
+    """What the student should answer to a chip: its teachers' answers, side by side, in fewer directions."""
+
+    recognizers: tuple[Recognizer, ...]
+    basis: Tensor  # (all teachers' numbers, student's numbers), orthonormal columns
+
+    def answers(self, chips: Tensor) -> Tensor:
+        """Unit embeddings (B, embedding) of chips (B, 3, 112, 112) of 0..255."""
+        return unit(side_by_side(self.recognizers, chips) @ self.basis)
+
+
+@torch.no_grad()
+def side_by_side(teachers: tuple[Recognizer, ...], chips: Tensor) -> Tensor:
+    """All teachers' embeddings as one vector a face, whose cosine is the mean of theirs."""
+    parts = [teacher.embed(seen_by(teacher, chips)) for teacher in teachers]
+    return torch.cat(parts, 1) / math.sqrt(len(parts))
+
+
+def seen_by(teacher: Recognizer, chips: Tensor) -> Tensor:
+    """Chips (B, 3, 112, 112) as a recognizer of another size or template wants them."""
+    spec = teacher.spec
+    if (spec.height, spec.width, teacher.template) == (SIDE, SIDE, TEMPLATE_112X112):
+        return chips
+    matrix = similarity(teacher.template, TEMPLATE_112X112)  # from its pixels to the chip's
+    columns, rows = np.meshgrid(np.arange(spec.width), np.arange(spec.height))
+    places = matrix[:, :2] @ np.stack([columns.ravel(), rows.ravel()]) + matrix[:, 2:]
+    grid = torch.from_numpy(places.T * 2 / (SIDE - 1) - 1).float().view(1, spec.height, spec.width, 2)
+    grid = grid.to(chips.device).expand(len(chips), -1, -1, -1)
+    return grid_sample(chips, grid, padding_mode="border", align_corners=True)
+
+
+@torch.no_grad()
+def principal_directions(embeddings: Tensor, count: int) -> Tensor:
+    """The `count` directions in which unit vectors (N, D) reach farthest, as columns (D, count)."""
+    if count > embeddings.shape[1]:
+        raise UsageError(
+            f"the teachers give {embeddings.shape[1]} numbers a face, which cannot teach {count}",
+            "choose a smaller embedding, or more teachers",
+        )
+    _, vectors = torch.linalg.eigh((embeddings.T @ embeddings).double())
+    directions: Tensor = vectors.flip(1)[:, :count].float()
+    return directions.contiguous()
+
+
+class Student(nn.Module):
+    """The network with the losses of one step: the module that DDP and torch.compile see."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.config, self.network = config, MobileFaceNet(config.network)
+
+    def forward(self, chips: Tensor, wanted: Tensor) -> dict[str, Tensor]:
+        """The total loss and its parts for chips (B, 3, 112, 112) and the teachers' answers."""
+        given = embedded(self.network, chips)
+        parts = {"away": 1 - (given * wanted).sum(1).mean(), "relation": relation(given, wanted)}
+        total = parts["away"] + self.config.relation_weight * parts["relation"]
+        return {"total": total, **{name: value.detach() for name, value in parts.items()}}
+
+
+def embedded(network: MobileFaceNet, chips: Tensor) -> Tensor:
+    """The student's unit embeddings of chips (B, 3, 112, 112) of 0..255: it sees the middle of them."""
+    top, left = (SIDE - network.config.height) // 2, (SIDE - network.config.width) // 2
+    seen = chips[:, :, top : top + network.config.height, left : left + network.config.width]
+    return unit(network((seen - MEAN) / SCALE).float())
+
+
+def unit(vectors: Tensor) -> Tensor:
+    """The vectors (B, D) at length 1."""
+    result: Tensor = vectors / vectors.norm(dim=1, keepdim=True).clamp(min=1e-6)
+    return result
+
+
+def relation(given: Tensor, wanted: Tensor) -> Tensor:
+    """How far the cosines between different faces are from the teachers': what verification goes by."""
+    error = (given @ given.T - wanted @ wanted.T).square()
+    count = len(given)
+    return (error.sum() - error.diagonal().sum()) / max(count * (count - 1), 1)
+
+
+@dataclass(frozen=True)
+class Examined:
+    """Held-out faces, the teachers' answers to them, and whose they are."""
+
+    chips: Tensor
+    wanted: Tensor
+    people: tuple[str, ...]
+
+
+@torch.inference_mode()
+def validate(network: MobileFaceNet, held: Examined) -> dict[str, float]:
+    """Cosine to the teachers' answers, and how well people are told apart, beside the teachers."""
+    network.eval()
+    given = torch.cat([embedded(network, some) for some in torch.split(held.chips, 64)])
+    result = {"cosine": (given * held.wanted).sum(1).mean().item()}
+    for name, embeddings in (("told_apart", given), ("teachers_told_apart", held.wanted)):
+        share = told_apart(embeddings, held.people)
+        if share is not None:
+            result[name] = share
+    return result
+
+
+def told_apart(embeddings: Tensor, people: tuple[str, ...]) -> float | None:
+    """How often a pair of one person is closer than a pair of two; None where nobody has two photos."""
+    numbers = {person: number for number, person in enumerate(dict.fromkeys(people))}
+    who = torch.tensor([numbers[person] for person in people], device=embeddings.device)
+    rows, columns = torch.triu_indices(len(who), len(who), 1)
+    several = torch.bincount(who)[who] > 1  # nobody with one photo only: they can be told from anybody
+    counted = several[rows] & several[columns]
+    cosines, same = (embeddings @ embeddings.T)[rows, columns][counted], (who[rows] == who[columns])[counted]
+    if not bool(same.any()) or bool(same.all()):
+        return None
+    below = torch.searchsorted(cosines[~same].sort().values, cosines[same])
+    return (below.double().mean() / (~same).sum()).item()
+
+
+@dataclass
+class Run:
+    """What a checkpoint holds: student, optimizer, averaged weights, teachers' directions, the step."""
+
+    config: Config
+    student: Student
+    optimizer: torch.optim.AdamW
+    average: loop.Average
+    basis: Tensor
+    step: int = 0
+    window: list[dict[str, float]] = field(default_factory=list)  # the losses since the last line of the log
+
+    def save(self, out: Path) -> None:
+        """Write the checkpoint, from which the loss curve goes on as if nothing had happened."""
+        state = {
+            "config": dataclasses.asdict(self.config),
+            "student": self.student.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "average": self.average.weights,
+            "average_steps": self.average.steps,
+            "basis": self.basis,
+            "step": self.step,
+            "window": self.window,
+        }
+        loop.save_checkpoint(out, state)
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go back to where a checkpoint was written."""
+        self.student.load_state_dict(state["student"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.average.weights, self.average.steps = state["average"], state["average_steps"]
+        self.step, self.window = state["step"], state["window"]
+
+    def smooth(self) -> MobileFaceNet:
+        """A network with the averaged weights: what is examined, and what is shipped."""
+        network = MobileFaceNet(self.config.network).to(self.basis.device)
+        network.load_state_dict(self.average.weights)
+        return network.to(memory_format=torch.channels_last)
+
+    def window_means(self) -> dict[str, float]:
+        """The mean losses of the window; the window starts anew."""
+        means = {name: sum(w[name] for w in self.window) / len(self.window) for name in self.window[0]}
+        self.window.clear()
+        return means
+
+
+def prepared(
+    config: Config, teachers: tuple[Recognizer, ...], faces: Faces, out: Path, place: loop.Place
+) -> Run:
+    """A fresh run, or the one whose checkpoint lies in `out`."""
+    loop.seeded(config.seed)
+    student = Student(config).to(place.device).to(memory_format=torch.channels_last)
+    state = loop.load_checkpoint(out, dataclasses.asdict(config), place.device)
+    if state is None:
+        chips = (as_tensor(faces.chip(n)[None], place) for n in spread(len(faces), config.principal_faces))
+        embeddings = torch.cat([side_by_side(teachers, chip) for chip in chips])
+        basis = principal_directions(embeddings, config.network.embedding)
+    else:
+        basis = state["basis"]
+    # Norms and biases keep their size: only what multiplies is drawn to zero.
+    drawn = [weight for weight in student.parameters() if weight.ndim > 1]
+    others = [weight for weight in student.parameters() if weight.ndim <= 1]
+    groups = [{"params": drawn, "weight_decay": config.decay}, {"params": others, "weight_decay": 0.0}]
+    optimizer = torch.optim.AdamW(groups, lr=config.peak_rate)
+    run = Run(config, student, optimizer, loop.Average(student.network, config.average), basis)
+    if state is not None:
+        run.restore(state)
+    return run
+
+
+def spread(total: int, count: int) -> range:
+    """At most `count` numbers, evenly over 0 .. total - 1."""
+    return range(0, total, max(-(-total // count), 1))
+
+
+def as_tensor(pixels: np.ndarray[Any, np.dtype[np.uint8]], place: loop.Place) -> Tensor:
+    """Chips (B, H, W, 3) -> (B, 3, H, W) of 0..255."""
+    return loop.as_tensor(pixels, place.device) * 255
+
+
+def train(
+    config: Config,
+    sources: tuple[Source, ...],
+    out: Path,
+    device: str = "auto",
+    workers: int = 0,
+    checkpoint_every: int = 250,
+    compiled: bool | None = None,  # None: on a GPU, where compiling pays within minutes
+    cache: Path | None = None,  # of landmarks; None: the user's cache folder
+    folder: Path | None = None,  # of installed recognizers; None: the user's
+) -> Path:
+    """Train until config.steps, from the checkpoint in `out` if there is one; returns the weights' path."""
+    with loop.placed(device) as place:
+        teachers = tuple(recognizers.load(name, folder).to(place.device) for name in config.teachers)
+        training, held_out = divided(sources)
+        faces = in_turn(place, lambda: found(training, cache or cache_of_user()))
+        seen = in_turn(place, lambda: found(held_out, cache or cache_of_user())) if held_out else faces
+        run = prepared(config, teachers, faces, out, place)
+        teacher = Teachers(teachers, run.basis)
+        module: nn.Module = run.student
+        if place.gpu if compiled is None else compiled:
+            module.compile()
+        if place.count > 1:
+            module = DistributedDataParallel(module)
+        loader: DataLoader[Any] = DataLoader(
+            Batches(faces, config.chips, config.batch, config.seed, place.rank),  # type: ignore[arg-type]
+            batch_size=None,
+            sampler=range(run.step, config.steps),
+            num_workers=workers,
+        )
+        held = examined(seen, teacher, place)
+        try:
+            learn(run, module, teacher, loader, held, out, place, checkpoint_every)
+        except KeyboardInterrupt:
+            if place.first:
+                run.save(out)
+            raise
+        return publish(out, run.smooth()) if place.first else out / WEIGHTS
+
+
+def cache_of_user() -> Path:
+    """Where landmarks are kept, so that the next run need not look for them."""
+    import platformdirs
+
+    return Path(platformdirs.user_cache_path("photoguard"))
+
+
+def in_turn(place: loop.Place, work: Callable[[], Faces]) -> Faces:
+    """The work's result in every process, the first one's turn before the others': they find what it kept."""
+    if place.count > 1 and not place.first:
+        torch.distributed.barrier()
+    result = work()
+    if place.count > 1 and place.first:
+        torch.distributed.barrier()
+    return result
+
+
+def examined(faces: Faces, teacher: Teachers, place: loop.Place, count: int = 2000) -> Examined:
+    """Up to `count` faces as they are, and what the teachers say to them."""
+    numbers = spread(len(faces), count)
+    chips = as_tensor(np.stack([faces.chip(n) for n in numbers]), place)
+    wanted = torch.cat([teacher.answers(some) for some in torch.split(chips, 64)])
+    return Examined(chips, wanted, tuple(faces.reader.pictures[n].group for n in numbers))
+
+
+def learn(
+    run: Run,
+    module: nn.Module,
+    teacher: Teachers,
+    loader: DataLoader[Any],
+    held: Examined,
+    out: Path,
+    place: loop.Place,
+    checkpoint_every: int,
+) -> None:
+    """The loop: one step a batch, and once in a while a line of the log, a sheet and a checkpoint."""
+    config = run.config
+    log = loop.Log(out, run.step) if place.first else None
+    started, images = time.monotonic(), 0
+    bar = tqdm(total=config.steps, initial=run.step, disable=not place.first, unit="step", mininterval=1)
+    with bar:
+        for pixels, unreadable in loader:
+            chips = as_tensor(pixels.numpy(), place)
+            run.window.append(descend(run, module, chips, teacher.answers(chips), place))
+            run.step, images = run.step + 1, images + len(chips) * place.count
+            if log is None:
+                continue
+            bar.update()
+            last = run.step == config.steps
+            if run.step % LOG_EVERY == 0 or last:
+                shown = run.window_means() | {"images_per_second": images / (time.monotonic() - started)}
+                bar.set_postfix({name: f"{value:.4g}" for name, value in shown.items()})
+                log.write(run.step, **shown, unreadable=len(unreadable), unreadable_names=unreadable)
+            if run.step % checkpoint_every == 0 or last:
+                log.write(run.step, **validate(run.smooth(), held))
+                loop.save_sheet(
+                    out / "sheets" / f"{run.step:06d}.png", [row / 255 for row in torch.split(chips[:48], 12)]
+                )
+                run.save(out)
+
+
+def descend(
+    run: Run, module: nn.Module, chips: Tensor, wanted: Tensor, place: loop.Place
+) -> dict[str, float]:
+    """One step towards the teachers' answers."""
+    config = run.config
+    for group in run.optimizer.param_groups:
+        group["lr"] = loop.learning_rate(run.step, config.steps, config.peak_rate, config.warm_up)
+    with torch.autocast(place.device.type, torch.bfloat16, enabled=place.gpu):
+        losses = module(chips, wanted)
+    run.optimizer.zero_grad(set_to_none=True)
+    losses["total"].backward()
+    nn.utils.clip_grad_norm_(run.student.parameters(), config.clip)
+    run.optimizer.step()
+    run.average.update(run.student.network)
+    return {name: value.item() for name, value in losses.items()}
+
+
+def publish(out: Path, network: MobileFaceNet) -> Path:
+    """The averaged weights as a file to use, its sha256 beside it, and the plot where matplotlib is there."""
+    sha256 = weights.save_recognizer(out / WEIGHTS, network, half=True)
+    (out / "weights.json").write_text(json.dumps({"file": WEIGHTS, "sha256": sha256}) + "\n")
+    loop.save_plot(
+        out, {"away": "1 - cosine, training", "cosine": "cosine, held out", "told_apart": "pairs told apart"}
+    )
+    return out / WEIGHTS
+
+
+def main() -> None:
+    """The command line of `python -m photoguard.train.recognizer`, as torchrun needs it."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", type=Path, action="append", required=True, help="folder or zip of faces")
+    parser.add_argument("--hold-out", type=int, action="append", help="groups of that --data for validation")
+    parser.add_argument("--teacher", action="append", required=True, help="installed recognizer")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--workers", type=int, default=0)
+    parser.add_argument("--compile", action=argparse.BooleanOptionalAction, default=None)
+    for item in dataclasses.fields(Config):
+        if isinstance(item.default, (int, float)):
+            flag = "--" + item.name.replace("_", "-")
+            parser.add_argument(flag, type=type(item.default), default=item.default)
+    given = vars(parser.parse_args())
+    held = (given["hold_out"] or []) + [0] * len(given["data"])
+    sources = tuple(Source(path, hold_out) for path, hold_out in zip(given["data"], held, strict=False))
+    options: dict[str, Any] = {f.name: given[f.name] for f in dataclasses.fields(Config) if f.name in given}
+    config = Config(teachers=tuple(given["teacher"]), **options)
+    train(config, sources, given["out"], given["device"], given["workers"], compiled=given["compile"])
+
+
+if __name__ == "__main__":
+    main()
