@@ -15,7 +15,7 @@ LAYERS = {
     "errors": 0,
     "files": 1, "png": 1, "jpeg": 1, "geometry": 1, "identities": 1, "nets": 1,
     "images": 2, "envelope": 2, "weights": 2, "preview": 2, "pictures": 2,
-    "sealed": 3, "detection": 3, "recognizers": 3,
+    "sealed": 3, "detection": 3, "recognizers": 3, "labels": 3, "features": 3,
     "methods": 4,
     "protect": 5, "reveal": 6,
     "batch": 7, "train": 7, "evaluate": 7,

@@ -17,7 +17,7 @@ def scales(height: int, width: int) -> int:
 
 
 def ms_ssim(a: Tensor, b: Tensor) -> Tensor:
-    """How alike the pictures of two batches are, with gradient: (B, 3, H, W) of 0..1 -> (B,), 1 for equal ones.
+    """How alike the pictures of two batches are: (B, 3, H, W) of 0..1 -> (B,), 1 for equal ones.
 
     A picture too small for all five scales is measured on those that it has, their weights scaled to sum 1.
     """
@@ -49,7 +49,7 @@ def _compared(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _blur(size: int, like: Tensor) -> Tensor:
-    """The Gaussian window at every place of a line as a matrix, (size - 10, size): a product is fast on a CPU."""
+    """The window at every place of a line as a matrix (size - 10, size): a product is fast on a CPU."""
     window = min(WINDOW, size)
     at = torch.arange(window, dtype=torch.float32, device=like.device) - (window - 1) / 2
     gauss = torch.exp(-at * at / (2 * SIGMA**2))

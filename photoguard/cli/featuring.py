@@ -1,0 +1,177 @@
+"""`features` and `classify`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from photoguard import files, identities
+from photoguard.cli import options
+from photoguard.cli.keys import chosen_recipients, load_identities
+from photoguard.cli.protecting import PIXEL_CAP, detection_settings
+from photoguard.cli.voice import Voice, ask_passphrase, complain, guarded
+from photoguard.errors import BatchError, NoFaceError, PhotoguardError, UsageError
+from photoguard.features import SUFFIX, FeatureFile
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from photoguard.methods.obfuscator import Model
+
+Weights = Annotated[
+    Path | None,
+    typer.Option(
+        "--weights",
+        readable=False,
+        help="A model of your own (`train obfuscator`); the shipped one otherwise.",
+    ),
+]
+
+
+@guarded
+def features(
+    photos: Annotated[list[Path], typer.Argument(help="Photos.", show_default=False, readable=False)],
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", help="Feature file for one photo, or a folder; beside each photo by default."
+        ),
+    ] = None,
+    weights: Weights = None,
+    all_faces: Annotated[
+        bool, typer.Option("--all-faces", help="Send every face of the photo, not the largest alone.")
+    ] = False,
+    to: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--to", "-t", help="Seal the file to this recipient, such as the service. Repeat it for several."
+        ),
+    ] = None,
+    passphrase: Annotated[bool, typer.Option("--passphrase", help="Seal it to a passphrase.")] = False,
+    min_face: options.MinFace = None,
+    threshold: options.Threshold = None,
+    thorough: options.Thorough = False,
+    max_pixels: options.MaxPixels = PIXEL_CAP,
+    force: options.Force = False,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+    debug: options.Debug = False,
+) -> None:
+    """Write what a service may know of a face: NAME.features answers its question and little else."""
+    voice = Voice(json, quiet, verbose)
+    if output and len(photos) > 1 and not files.is_folder(output):
+        raise UsageError(f"{files.shown(output)} is not a folder", "several photos need a folder with -o")
+    recipients = chosen_recipients(to or [], passphrase, voice) if to or passphrase else None
+    targets = [_target(photo, output) for photo in photos]
+    if len(set(targets)) < len(targets):
+        raise UsageError("two photos would have the same feature file", "give them one at a time with -o")
+    model = _model(weights)
+    settings = detection_settings(min_face, threshold, thorough)
+
+    def work(number: int) -> None:
+        photo, target = photos[number], targets[number]
+        if files.is_same(photo, target):
+            raise UsageError(f"{files.shown(target)} is the photo itself", "choose another name with -o")
+        if not force:
+            files.refuse_existing(target)
+        file, left = _features(model, photo, settings, all_faces, max_pixels)
+        data = file.to_bytes()
+        data = identities.seal(data, recipients) if recipients else data
+        with files.staged(target.parent, force) as stage:
+            stage.add(target.name, data)
+            stage.publish()
+        count = len(file.faces)
+        record = {"photo": str(photo), "features": str(target), "faces": count, "left_out": left}
+        record |= {"bytes": len(data), "model": file.model, "sealed": recipients is not None}
+        faces = f"{count} {'face' if count == 1 else 'faces'}" + (f", {left} left out" if left else "")
+        voice.result(f"{files.shown(photo)}: {faces}\n  features {files.shown(target)}", record)
+
+    _each(photos, work)
+
+
+def _target(photo: Path, output: Path | None) -> Path:
+    name = photo.stem + SUFFIX
+    if output is None:
+        return photo.with_name(name)
+    return output / name if files.is_folder(output) else output
+
+
+def _model(path: Path | None) -> Model:
+    from photoguard.methods import obfuscator
+
+    return obfuscator.trained(path) if path else obfuscator.shipped()
+
+
+def _features(
+    model: Model, photo: Path, settings: Any, all_faces: bool, max_pixels: int
+) -> tuple[FeatureFile, int]:
+    """The feature file of a photo, and how many faces are not in it."""
+    from photoguard import images
+    from photoguard.detection import detect
+    from photoguard.methods.obfuscator import obfuscate
+
+    pixels = images.decode(files.read_file(photo), files.shown(photo), max_pixels).shallow()
+    found = [face for face in detect(pixels, settings) if face.certain]
+    if not found:
+        raise NoFaceError(
+            f"no face was found in {files.shown(photo)}", "look again with --thorough or a smaller --min-face"
+        )
+    sent = found if all_faces else [max(found, key=lambda face: face.box.area)]
+    return obfuscate(model, pixels, sent), len(found) - len(sent)
+
+
+@guarded
+def classify(
+    feature_files: Annotated[
+        list[Path],
+        typer.Argument(metavar="FILE...", help="Feature files.", show_default=False, readable=False),
+    ],
+    weights: Weights = None,
+    key: options.Key = None,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+    debug: options.Debug = False,
+) -> None:
+    """Read the answers out of feature files: the service's side."""
+    voice = Voice(json, quiet, verbose)
+    opened: list[list[identities.Identity]] = []
+
+    def read(path: Path) -> FeatureFile:
+        data = files.read_file(path)
+        if data.startswith((identities.AGE_MAGIC, identities.ARMOR_MAGIC)):
+            opened[:] = opened or [load_identities(key, voice)]
+            data = identities.unseal(data, opened[0], ask_passphrase)
+        return FeatureFile.from_bytes(data)
+
+    from photoguard.methods import obfuscator
+
+    model = _model(weights)
+
+    def work(number: int) -> None:
+        path = feature_files[number]
+        for face, tasks in enumerate(obfuscator.classify(model, read(path)), start=1):
+            shown = {task: obfuscator.answer(shares) for task, shares in tasks.items()}
+            cells = [f"{task} {name} {share:5.1%}" for task, (name, share) in shown.items()]
+            record = {"file": str(path), "face": face, "answers": tasks}
+            voice.result("  ".join([f"{files.shown(path)}  face {face}", *cells]), record)
+
+    _each(feature_files, work)
+
+
+def _each(paths: list[Path], work: Callable[[int], None]) -> None:
+    """All of them, whatever happens to one; the only one's failure is the command's own."""
+    failed = 0
+    for number in range(len(paths)):
+        try:
+            work(number)
+        except PhotoguardError as error:
+            if len(paths) == 1:
+                raise
+            complain(error)
+            failed += 1
+    if failed:
+        raise BatchError(f"{failed} of {len(paths)} failed")
