@@ -273,14 +273,16 @@ def optimizer(player: nn.Module, rate: float) -> torch.optim.Adam:
     return torch.optim.Adam(player.parameters(), lr=rate, betas=(0.9, 0.99))
 
 
-def prepared(config: Config, out: Path, place: loop.Place) -> Run:
-    """A fresh run, or the one whose checkpoint lies in `out`."""
+def prepared(config: Config, out: Path, place: loop.Place, start: nets.Players | None = None) -> Run:
+    """A fresh run, perhaps from trained networks, or the one whose checkpoint lies in `out`."""
     loop.seeded(config.seed)
-    players = (
-        nets.Players(config.network, config.adversaries)
-        .to(place.device)
-        .to(memory_format=torch.channels_last)
-    )
+    players = nets.Players(config.network, config.adversaries)
+    if start is not None:
+        if (start.config.features, start.config.tasks) != (config.network.features, config.network.tasks):
+            raise UsageError("--start is a model of another size or task", "choose one trained like this run")
+        players.obfuscator.load_state_dict(start.obfuscator.state_dict())
+        players.classifier.load_state_dict(start.classifier.state_dict())
+    players = players.to(place.device).to(memory_format=torch.channels_last)
     named: dict[str, nn.Module] = dict(players.named_children())
     named |= {f"adversaries.{i}": one for i, one in enumerate(cast(nn.ModuleList, named.pop("adversaries")))}
     rates = dict.fromkeys(("obfuscator", "classifier"), config.peak_rate)
