@@ -8,12 +8,14 @@ import os
 import re
 import secrets
 import stat
+import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from photoguard.errors import OutputExistsError, UnreadableError, UnwritableError
+from photoguard import remote
+from photoguard.errors import OutputExistsError, PhotoguardError, UnreadableError, UnwritableError
 
 try:
     import fcntl
@@ -80,8 +82,12 @@ def read_file(path: Path, limit: int = 1 << 31, count: int = -1) -> bytes:
     except PermissionError:
         raise UnreadableError(f"no permission to read {name}", "check its owner and mode") from None
     except OSError as error:
-        why = "its symbolic links form a loop" if error.errno == errno.ELOOP else error.strerror
+        why = "its symbolic links form a loop" if error.errno == errno.ELOOP else error.strerror or error
         raise UnreadableError(f"{name} cannot be read: {why}") from None
+    except Exception as error:  # each kind of server has errors of its own
+        if isinstance(error, PhotoguardError) or not remote.is_remote(path):
+            raise
+        raise UnreadableError(f"{name} cannot be read: {error}") from None
     if not data:
         raise UnreadableError(f"{name} is empty", "it may be an unfinished copy or download")
     return data
@@ -109,11 +115,14 @@ def pictures_in(folder: Path, recursive: bool) -> list[Path]:
 
 def _files_in(folder: Path, recursive: bool, root: Path | None = None) -> Iterator[Path]:
     """No hidden files, no links to other folders, which could lead around, and none out of the tree."""
-    root = root or folder.resolve()
+    root = root or (folder if remote.is_remote(folder) else folder.resolve())
     try:
         entries = sorted(folder.iterdir())
-    except OSError as error:
-        raise UnreadableError(f"cannot list {shown(folder)}: {error.strerror}") from None
+    except Exception as error:
+        if not isinstance(error, OSError) and not remote.is_remote(folder):
+            raise
+        why = getattr(error, "strerror", None) or error
+        raise UnreadableError(f"cannot list {shown(folder)}: {why}") from None
     for entry in entries:
         if entry.name.startswith("."):
             continue
@@ -146,6 +155,10 @@ def writing(target: Path) -> Iterator[None]:
         }
         why, hint = reasons.get(error.errno or 0, (error.strerror or str(error), ""))
         raise UnwritableError(f"cannot write {shown(target)}: {why}", hint) from None
+    except Exception as error:
+        if isinstance(error, PhotoguardError) or not remote.is_remote(target):
+            raise
+        raise UnwritableError(f"cannot write {shown(target)}: {error}") from None
 
 
 def _sync(folder: Path) -> None:
@@ -222,8 +235,11 @@ class Stage:
         return path
 
     def publish(self) -> None:
-        """Put all outputs in place, in name order: `.priv` before `.pub.png`, which is useless without it."""
+        """Put all outputs in place, `.priv` before `.pub.png`, which is useless without it."""
         with writing(self.folder):
+            if remote.is_remote(self.folder):
+                self._upload()
+                return
             for path in self.path.iterdir():
                 if not self.force:
                     refuse_existing(self.folder / path.name)
@@ -238,10 +254,23 @@ class Stage:
             _sync(self.folder)
             _finish(done)
 
+    def _upload(self) -> None:
+        """One whole object after the other; a server has no step that puts several in place at once."""
+        for path in sorted(self.path.iterdir(), key=_private_first):
+            if not self.force:
+                refuse_existing(self.folder / path.name)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for path in sorted(self.path.iterdir(), key=_private_first):
+            (self.folder / path.name).write_bytes(path.read_bytes())
+
+
+def _private_first(path: Path) -> tuple[bool, str]:
+    return not path.name.endswith(PRIVATE_SUFFIX), path.name
+
 
 def _finish(done: Path) -> None:
     force = done.name.endswith(".force" + COMMITTED)
-    for path in sorted(done.iterdir(), key=lambda p: (not p.name.endswith(PRIVATE_SUFFIX), p.name)):
+    for path in sorted(done.iterdir(), key=_private_first):
         _place(path, done.parent / path.name, force)
     _sync(done.parent)
     done.rmdir()
@@ -250,6 +279,10 @@ def _finish(done: Path) -> None:
 @contextlib.contextmanager
 def staged(folder: Path, force: bool = False, tidy: bool = True) -> Iterator[Stage]:
     """A stage for outputs in `folder`; whatever was not published is gone afterwards."""
+    if remote.is_remote(folder):
+        with tempfile.TemporaryDirectory(prefix=STAGING) as scratch:
+            yield Stage(folder, Path(scratch), force)
+        return
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         if tidy:
@@ -275,6 +308,8 @@ def _discard(path: Path) -> None:
 
 def finish_killed_runs(folder: Path) -> None:
     """Finish what killed runs had decided in a folder and remove what they had not."""
+    if remote.is_remote(folder):
+        return  # nothing of a run lies there but its outputs
     with writing(folder):
         _clean_up(folder)
 

@@ -200,8 +200,8 @@ def test_no_more_pixels_in_hand_than_allowed(tmp_path: Path, pixels: int, togeth
 
 
 @pytest.fixture
-def journal() -> batch.Journal:
-    return batch.Journal(b"k" * 32, b"solid")
+def journal(tmp_path: Path) -> batch.Journal:
+    return batch.Journal(b"k" * 32, b"solid", tmp_path / "home")
 
 
 @pytest.fixture

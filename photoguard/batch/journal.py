@@ -18,11 +18,11 @@ import json
 import os
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from photoguard import files
+from photoguard import files, remote
 from photoguard.batch.plan import Task
 from photoguard.errors import OutputExistsError, UnreadableError, UnwritableError
 
@@ -43,6 +43,7 @@ class Journal:
 
     key: bytes  # the user's, 16 bytes or more
     settings: bytes  # everything that decides how an output looks
+    home: Path  # for the journals of remote folders, where no line can be added to a file
     by_content: bool = False  # compare photos by their bytes, not by size and time
     _lines: dict[Path, dict[str, dict[str, Any]]] = field(default_factory=dict)
     _torn: set[Path] = field(default_factory=set)
@@ -58,6 +59,10 @@ class Journal:
         names = line.get("files")
         if names is None:
             if not line.get("begun") or not all(path.exists() for path in task.certain):
+                return None
+            if remote.is_remote(
+                task.public
+            ):  # perhaps not whole: the work looks, and does it again if need be
                 return None
             names = {path.name: path.stat().st_size for path in task.certain}  # killed before it was noted
         elif names and not any((task.public.parent / name).exists() for name in names):
@@ -79,16 +84,21 @@ class Journal:
         if line[known] != self._digests(task.source)[known]:
             raise OutputExistsError(f"{name} has changed since it was done", REDO)
 
-    def begin(self, tasks: Iterable[Task], forced: bool = False) -> None:
-        """Note, on disk for certain, which tasks are about to be done; several cost hardly more than one."""
+    def begin(self, tasks: Iterable[Task], forced: bool = False) -> list[Task]:
+        """Note, on disk for certain, which tasks are about to be done, and tell which are fresh."""
         lines: dict[Path, list[dict[str, Any]]] = defaultdict(list)
+        begun = []
         for task in tasks:
+            before = self._folder(task.public.parent).get(task.public.name, {})
+            ours = bool(before.get("begun")) and "files" not in before  # a killed run had it in hand
+            fresh = not forced and (ours or not any(path.exists() for path in task.certain))
+            begun.append(replace(task, fresh=fresh))
             if task.source.exists():
                 line = {"to": task.public.name, **self._digests(task.source), "as": self._settings()}
-                fresh = not forced and not any(path.exists() for path in task.certain)
                 lines[task.public.parent].append(line | ({"begun": True} if fresh else {}))
         for folder, added in lines.items():
             self._add(folder, added, durable=True)
+        return begun
 
     def done(self, task: Task, outputs: Sequence[Path]) -> None:
         """Note what a task became; nothing, for a photo in which there was nothing to do."""
@@ -102,8 +112,11 @@ class Journal:
 
     def _folder(self, folder: Path) -> dict[str, dict[str, Any]]:
         if folder not in self._lines:
-            self._lines[folder] = self._read(folder / NAME)
+            self._lines[folder] = self._read(self._path(folder))
         return self._lines[folder]
+
+    def _path(self, folder: Path) -> Path:
+        return self.home / self._digest(str(folder).encode()) if remote.is_remote(folder) else folder / NAME
 
     def _read(self, path: Path) -> dict[str, dict[str, Any]]:
         if not path.is_file():
@@ -121,14 +134,14 @@ class Journal:
         return found
 
     def _add(self, folder: Path, lines: Sequence[dict[str, Any]], durable: bool) -> None:
-        path = folder / NAME
+        path = self._path(folder)
         known = self._folder(folder)
         known.update((line["to"], line) for line in lines)
         text = "\n" if path in self._torn else ""
         self._torn.discard(path)
         text += "".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines)
         with files.writing(path):
-            folder.mkdir(parents=True, exist_ok=True)
+            path.parent.mkdir(parents=True, exist_ok=True)
             flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0)
             handle = os.open(path, flags, 0o600)
             try:
@@ -144,10 +157,14 @@ class Journal:
 
     def _digests(self, source: Path) -> dict[str, str]:
         try:
-            kind = source.stat()
+            if remote.is_remote(source):
+                stamp = remote.version(source)
+            else:
+                kind = source.stat()
+                stamp = f"{kind.st_size}|{kind.st_mtime_ns}"
         except OSError as error:
             raise UnreadableError(f"{files.shown(source)} cannot be read: {error.strerror}") from None
-        digests = {"photo": self._digest(f"{source.name}|{kind.st_size}|{kind.st_mtime_ns}".encode())}
+        digests = {"photo": self._digest(f"{source.name}|{stamp}".encode())}
         if self.by_content:
             digests["content"] = self._digest(files.read_file(source))
         return digests

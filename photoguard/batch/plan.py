@@ -19,6 +19,7 @@ class Task:
     source: Path
     public: Path
     restores: bool = False
+    fresh: bool = False  # no output was there when the run began: what is there now is the run's own
     secrets: tuple[Path, ...] = ()  # for a picture to be restored: the private files beside it
 
     @property
@@ -91,12 +92,13 @@ def plan_restoring(inputs: Sequence[Path], output: Path | None, selection: Selec
         if output.suffix.lower() != ".png":
             raise UsageError(f"{files.shown(output)} is no PNG name", "restored photos are PNG")
         beside = _private_files(inputs[0].parent).get(_stem(inputs[0]), ())
-        return [Task(inputs[0], output, True, beside)]
+        return [Task(inputs[0], output, restores=True, secrets=beside)]
     tasks, private = [], {folder: _private_files(folder) for folder in {source.parent for source, _ in pairs}}
     for source, below in pairs:
         folder = source.parent if output is None else output / below
         target = folder / (_stem(source) + ".restored.png")
-        tasks.append(Task(source, target, True, private[source.parent].get(_stem(source), ())))
+        beside = private[source.parent].get(_stem(source), ())
+        tasks.append(Task(source, target, restores=True, secrets=beside))
     return _distinct(tasks)
 
 
@@ -142,14 +144,19 @@ def _pairs(
     inputs: Sequence[Path], selection: Selection, listed: Callable[[Path, bool], list[Path]]
 ) -> Iterator[tuple[Path, Path]]:
     """Each photo once, with the folder that it has below the input it was found in."""
-    seen: set[Path] = set()
+    seen: set[str] = set()
     for path in inputs:
         folder = files.is_folder(path)
         for source in listed(path, selection.recursive) if folder else [path]:
-            if source.absolute() in seen or (folder and not selection.takes(source.relative_to(path))):
+            name = str(source.absolute())
+            if name in seen or (folder and not selection.takes(_below(source, path))):
                 continue
-            seen.add(source.absolute())
-            yield source, source.parent.relative_to(path) if folder else _own_folder(source, selection)
+            seen.add(name)
+            yield source, _below(source, path).parent if folder else _own_folder(source, selection)
+
+
+def _below(source: Path, folder: Path) -> Path:
+    return Path(*source.parts[len(folder.parts) :])
 
 
 def _own_folder(source: Path, selection: Selection) -> Path:

@@ -25,6 +25,7 @@ BYTES_A_PIXEL = (
     75  # at the peak of a photo's way: 12 MP take 0.9 GB with DDM, 48 MP 1.7 GB, libraries included
 )
 LIBRARIES = 500_000_000  # bytes a worker needs beside its photo
+REMOTE_PIXELS = 24_000_000  # what a photo is taken for whose header is far away
 PATIENCE = 8.0  # seconds that photos in hand get after an interruption
 
 
@@ -249,8 +250,10 @@ def _killed(task: Task) -> PhotoguardError:
 
 def weigh(source: Path) -> int:
     """A photo's pixels as its header tells them; the worker says what is wrong with one that has none."""
-    from photoguard import images
+    from photoguard import images, remote
 
+    if remote.is_remote(source):
+        return REMOTE_PIXELS
     try:
         width, height = images.stated_size(source)
     except (PhotoguardError, OSError):

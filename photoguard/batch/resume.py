@@ -34,8 +34,7 @@ def resumed(
         """What is to be done, noted a little ahead."""
         candidates = (task for task in tasks if force or not _settled(task, journal, settled))
         while some := list(islice(candidates, TOGETHER)):
-            journal.begin(some, forced=force)
-            yield from some
+            yield from journal.begin(some, forced=force)
 
     for outcome in do(left()):
         written = outputs(outcome)

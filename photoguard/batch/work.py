@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from photoguard import files
+from photoguard import files, identities, png, remote
 from photoguard.batch.plan import Task
-from photoguard.errors import UnreadableError, UsageError
+from photoguard.errors import PhotoguardError, UnreadableError, UsageError
 from photoguard.identities import Ask, Identity, Recipients
 from photoguard.protect import Options, Protection, protect_file
 
@@ -48,6 +48,9 @@ class Encrypting:
 
     def __call__(self, task: Task) -> Report:
         """Protect one photo."""
+        left = left_behind(task)
+        if left:
+            return left
         made = protect_file(
             task.source,
             task.public,
@@ -55,7 +58,7 @@ class Encrypting:
             self.options,
             self.recipients,
             proof=self.proof,
-            force=self.force,
+            force=self.force or may_replace(task),
             tidy=self.tidy,
         )
         record = protected_record(task, made)
@@ -76,6 +79,28 @@ def protected_record(task: Task, made: Protection) -> dict[str, Any]:
         "kept": list(made.kept),
         "notices": list(made.notices),
     }
+
+
+def left_behind(task: Task) -> Report | None:
+    """The report on outputs that a worker of this run wrote before it died without a word.
+
+    They were not there when the run began. Local ones are put in place together, remote ones may be torn.
+    """
+    if not task.fresh or not all(path.exists() for path in task.certain):
+        return None
+    try:
+        png.list_chunks(files.read_file(task.public))
+        if not task.restores:
+            identities.stanzas(files.read_file(task.private))
+    except PhotoguardError:
+        return None
+    record = {"source": str(task.source), "outputs": [str(path) for path in task.certain]}
+    return Report(record, task.certain, 0, task.source.stat().st_size, ("its worker died after writing it",))
+
+
+def may_replace(task: Task) -> bool:
+    """Whether an output that is there is a torn upload of this run's own."""
+    return task.fresh and remote.is_remote(task.public)
 
 
 @dataclass(frozen=True)
@@ -99,6 +124,10 @@ class Restoring:
         """Restore or verify one picture."""
         from photoguard import images, reveal
 
+        left = left_behind(task) if self.write else None
+        if left:
+            return left
+        force = self.force or may_replace(task)
         if self.write:
             if self.tidy:
                 files.finish_killed_runs(task.public.parent)
@@ -121,7 +150,7 @@ class Restoring:
             "exact": restored.exact, "changed": restored.changed, "name": restored.name,
         }  # fmt: skip
         if self.write:
-            with files.staged(task.public.parent, self.force, self.tidy) as stage:
+            with files.staged(task.public.parent, force, self.tidy) as stage:
                 stage.add(task.public.name, images.encode_restored(restored.photo))
                 stage.publish()
             record["restored"] = str(task.public)

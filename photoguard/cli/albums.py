@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from photoguard import batch, files
+from photoguard import batch, files, remote
 from photoguard.cli.keys import journal_key
 from photoguard.cli.voice import Voice
 from photoguard.errors import BatchError, DoubtError, NoFaceError, PhotoguardError, UsageError
@@ -93,7 +93,8 @@ def named(paths: Sequence[Path] | None, listed: str | None) -> list[Path]:
     if listed is not None:
         data = sys.stdin.buffer.read() if listed == "-" else files.read_file(Path(listed))
         names = data.split(b"\0") if b"\0" in data else data.splitlines()
-        found += [Path(name.decode(sys.getfilesystemencoding(), "surrogateescape")) for name in names if name]
+        encoding = sys.getfilesystemencoding()
+        found += [remote.place(name.decode(encoding, "surrogateescape")) for name in names if name]
     if not found:
         raise UsageError("no photo is named", "name photos or folders, or give --files-from a list of them")
     return found
@@ -101,8 +102,11 @@ def named(paths: Sequence[Path] | None, listed: str | None) -> list[Path]:
 
 def journal_for(voice: Voice, settings: str, by_content: bool) -> batch.Journal | None:
     """The journal of a run with these settings, where the user's secret for journals can be had."""
+    from platformdirs import user_state_path
+
     key = journal_key(voice)
-    return batch.Journal(key, settings.encode(), by_content) if key else None
+    home = user_state_path("photoguard") / "journals"
+    return batch.Journal(key, settings.encode(), home, by_content) if key else None
 
 
 def show_plan(voice: Voice, album: Album, verb: str) -> None:
@@ -174,7 +178,8 @@ def _tell(voice: Voice, outcome: Outcome, album: Album, show: Callable[[dict[str
             f"{source}: finished by an earlier run"
         )
     elif outcome.result is not None:
-        voice.result(show(outcome.result.record), outcome.result.record)
+        record = outcome.result.record
+        voice.result(f"{source}: done" if "outputs" in record else show(record), record)
         for notice in outcome.result.notices:
             voice.note(f"note: {source}: {notice}")
     elif outcome.error is not None and _faceless(outcome.error) and album.no_face is not NoFace.error:

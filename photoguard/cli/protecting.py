@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from photoguard import batch, files
+from photoguard import batch, files, remote
 from photoguard.cli import albums, options
 from photoguard.cli.keys import chosen_recipients, has_identity, proof_identities
 from photoguard.cli.voice import Voice, guarded
@@ -32,12 +32,21 @@ class MethodName(StrEnum):
 def encrypt(
     photos: Annotated[
         list[Path] | None,
-        typer.Argument(help="Photos, or folders of photos.", show_default=False, readable=False),
+        typer.Argument(
+            help="Photos, or folders of photos; addresses such as s3://bucket/folder too.",
+            show_default=False,
+            parser=remote.place,
+            metavar="PHOTOS",
+        ),
     ] = None,
     output: Annotated[
         Path | None,
         typer.Option(
-            "--output", "-o", help="Public file for one photo, or a folder; beside each photo by default."
+            "--output",
+            "-o",
+            parser=remote.place,
+            metavar="PATH",
+            help="Public file for one photo, or a folder or address; beside each photo by default.",
         ),
     ] = None,
     method: Annotated[

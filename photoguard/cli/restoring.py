@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from photoguard import batch, envelope, files, identities, png
+from photoguard import batch, envelope, files, identities, png, remote
 from photoguard.cli import albums, options
 from photoguard.cli.keys import chosen_recipients, load_identities
 from photoguard.cli.protecting import PIXEL_CAP, face_numbers
@@ -20,7 +20,12 @@ if TYPE_CHECKING:
 
 Pictures = Annotated[
     list[Path] | None,
-    typer.Argument(help="Public pictures, or folders of them.", show_default=False, readable=False),
+    typer.Argument(
+        help="Public pictures, or folders of them; addresses such as s3://bucket/folder too.",
+        show_default=False,
+        parser=remote.place,
+        metavar="PICTURES",
+    ),
 ]
 
 
@@ -34,6 +39,8 @@ def decrypt(
         typer.Option(
             "--output",
             "-o",
+            parser=remote.place,
+            metavar="PATH",
             help="Restored file (PNG) for one picture, or a folder; beside each picture by default.",
         ),
     ] = None,
