@@ -13,16 +13,18 @@ PACKAGE = ROOT / "photoguard"
 # A module imports only from lower layers, or from its own package.
 LAYERS = {
     "errors": 0,
-    "files": 1, "png": 1, "jpeg": 1, "geometry": 1, "identities": 1, "nets": 1,
-    "images": 2, "envelope": 2, "weights": 2, "preview": 2, "pictures": 2,
-    "sealed": 3, "detection": 3, "recognizers": 3, "labels": 3, "features": 3,
-    "methods": 4,
-    "protect": 5, "reveal": 6,
-    "batch": 7, "train": 7, "evaluate": 7,
-    "cli": 8,
+    "remote": 1, "png": 1, "jpeg": 1, "geometry": 1, "identities": 1, "nets": 1,
+    "files": 2,
+    "images": 3, "envelope": 3, "weights": 3, "preview": 3, "pictures": 3,
+    "sealed": 4, "detection": 4, "recognizers": 4, "labels": 4, "features": 4,
+    "methods": 5,
+    "protect": 6, "reveal": 7,
+    "batch": 8, "train": 8, "evaluate": 8,
+    "cli": 9,
 }  # fmt: skip
 NO_TORCH = (
     "errors",
+    "remote",
     "files",
     "png",
     "geometry",
