@@ -49,6 +49,18 @@ def mean_ssim(a: Pictures, b: Pictures) -> float:
     return float(np.mean([ssim(x, y) for x, y in zip(a, b, strict=True)]))
 
 
+def ms_ssims(a: Pictures, b: Pictures, batch: int = 64) -> NDArray[np.float64]:
+    """Multi-scale structural similarity of each picture of two stacks (N, H, W, 3): `nets.similarity`'s."""
+    import torch
+
+    from photoguard.nets.similarity import ms_ssim
+
+    x, y = (torch.from_numpy(np.ascontiguousarray(part)).permute(0, 3, 1, 2) / 255 for part in (a, b))
+    with torch.inference_mode():
+        parts = [ms_ssim(x[at : at + batch], y[at : at + batch]) for at in range(0, len(x), batch)]
+    return np.asarray(torch.cat(parts).numpy(), np.float64)
+
+
 def cosines(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float64]:
     """Row by row, the cosine between two stacks of embeddings (N, D)."""
     x, y = a.astype(np.float64), b.astype(np.float64)
@@ -60,6 +72,15 @@ def balanced_accuracy(truth: Sequence[int] | NDArray[Any], guess: Sequence[int] 
     """Mean over the classes of the share of each that was guessed right; 1 / classes is chance."""
     truth, guess = np.asarray(truth), np.asarray(guess)
     return float(np.mean([np.mean(guess[truth == label] == label) for label in np.unique(truth)]))
+
+
+def balanced_interval(truth: NDArray[Any], right: NDArray[Any]) -> Interval:
+    """Balanced accuracy with its interval, from each picture's class and how often it was guessed right."""
+    shares = [right[truth == label] for label in np.unique(truth)]
+    means = np.array([share.mean() for share in shares])
+    doubt = np.array([mean * (1 - mean) / len(share) for mean, share in zip(means, shares, strict=True)])
+    value, spread = float(means.mean()), 1.96 * math.sqrt(float(doubt.sum())) / len(shares)
+    return Interval(value, max(value - spread, 0.0), min(value + spread, 1.0))
 
 
 @dataclass(frozen=True)
@@ -88,7 +109,7 @@ def proportion(hits: int, trials: int, confidence: float = 0.95) -> Interval:
 _STUDENT = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)
 
 
-def mean_interval(values: Sequence[float]) -> Interval:
+def mean_interval(values: Sequence[float] | NDArray[Any]) -> Interval:
     """The mean of a few runs with Student's interval; of a single run, an interval without width."""
     data = np.asarray(values, np.float64)
     mean, count = float(data.mean()), len(data)

@@ -45,7 +45,7 @@ class ObfuscatorConfig:
     # bounded, the client must know the whole face to choose what to say: channels of a path that does.
     context: int = 32
     # Features leave as a point in a ball of this radius plus noise of unit variance; 0: as they are.
-    reach: float = 2.5
+    reach: float = 2.75
     template: tuple[tuple[float, float], ...] = UTKFACE_TEMPLATE  # how a face is laid on the picture
 
     @property

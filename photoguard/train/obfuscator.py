@@ -45,10 +45,10 @@ class Config:
     network: nets.ObfuscatorConfig
     start: str = ""  # sha256 of weights to go on from, so that several runs share their joint training
     defend: str = "both"  # or "pictures", "attributes" (Sec. 4.2), "none" (Sec. 4.3)
-    joint: int = 1600  # steps of O and C alone, before anybody attacks
-    first: int = 400  # steps of the adversaries alone
-    steps: int = 3600  # steps of Algorithm 1
-    settle: int = 400  # steps of C alone at the end, on the features as they are from now on
+    joint: int = 1000  # steps of O and C alone, before anybody attacks
+    first: int = 100  # steps of the adversaries alone
+    steps: int = 1000  # steps of Algorithm 1
+    settle: int = 300  # steps of C alone at the end, on the features as they are from now on
     batch: int = 32
     seed: int = 1
     peak_rate: float = 1e-3
@@ -58,7 +58,7 @@ class Config:
     # A fresh attacker recovers more than the one that was trained along: two of them, each begun anew in
     # turn, and two of their batches for each of the defender's.
     adversaries: int = 2
-    restart: int = 900  # steps of Algorithm 1 between two fresh adversary classifiers; 0: never
+    restart: int = 400  # steps of Algorithm 1 between two fresh adversary classifiers; 0: never
     attacks: int = 2
     wide: float = 8.0  # the ball is so many times larger at the start and shrinks while O and C learn
     shift: float = 0.05  # of the picture's side, by which faces are moved at most
