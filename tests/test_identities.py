@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import base64
+import pickle
 import textwrap
 
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from photoguard import identities
 from photoguard.errors import DamagedError, UnreadableError, UsageError, WrongKeyError
@@ -45,12 +48,25 @@ def test_every_recipient_opens_and_nobody_else() -> None:
     assert identities.stanzas(sealed) == ["X25519", "X25519"]
 
 
+def ssh_key() -> bytes:
+    key = ed25519.Ed25519PrivateKey.generate()
+    kinds = serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
+    return key.private_bytes(*kinds)
+
+
+def test_keys_can_go_to_another_process() -> None:
+    _, recipient, mine = someone()
+    sealed = identities.seal(b"x", pickle.loads(pickle.dumps(to(recipient))))
+    assert identities.unseal(sealed, pickle.loads(pickle.dumps(mine))) == b"x"
+    assert pickle.loads(pickle.dumps(Identity(ssh_key()))).secret is not None
+
+
 def test_who_is_among_the_recipients() -> None:
     (_, ana, her), (_, ben, _), (_, _, theirs) = someone(), someone(), someone()
     assert identities.is_among(her[0], to(ben, ana))
     assert not identities.is_among(theirs[0], to(ben, ana))
     assert not identities.is_among(her[0], Recipients(passphrase="x"))
-    assert not identities.is_among(Identity(object()), to(ana))
+    assert not identities.is_among(Identity(ssh_key()), to(ana)), "an SSH key names no recipient of its own"
 
 
 def test_an_identity_file_may_hold_several_keys_and_remarks() -> None:

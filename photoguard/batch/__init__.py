@@ -1,5 +1,6 @@
 """Many photos: which ones, over how many processes, and going on after an interruption."""
 
+from photoguard.batch import cluster
 from photoguard.batch.journal import Journal, Skipped
 from photoguard.batch.plan import Selection, Task, plan, plan_restoring
 from photoguard.batch.pool import Outcome, Pool, run
@@ -7,5 +8,5 @@ from photoguard.batch.resume import resumed
 
 __all__ = [
     "Journal", "Outcome", "Pool", "Selection", "Skipped", "Task",
-    "plan", "plan_restoring", "resumed", "run",
+    "cluster", "plan", "plan_restoring", "resumed", "run",
 ]  # fmt: skip

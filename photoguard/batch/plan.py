@@ -65,7 +65,7 @@ def plan(inputs: Sequence[Path], output: Path | None, selection: Selection) -> l
                 f"{files.shown(output)} is no PNG name", "public pictures are PNG: end it in .pub.png"
             )
         return [Task(inputs[0], output)]
-    folders = [source.parent if output is None else output / below for source, below in pairs]
+    folders = [source.parent if output is None else output.joinpath(*below.parts) for source, below in pairs]
     sources = [source for source, _ in pairs]
     claims = Counter(
         (folder, files.public_name(source)) for folder, source in zip(folders, sources, strict=True)
@@ -95,7 +95,7 @@ def plan_restoring(inputs: Sequence[Path], output: Path | None, selection: Selec
         return [Task(inputs[0], output, restores=True, secrets=beside)]
     tasks, private = [], {folder: _private_files(folder) for folder in {source.parent for source, _ in pairs}}
     for source, below in pairs:
-        folder = source.parent if output is None else output / below
+        folder = source.parent if output is None else output.joinpath(*below.parts)
         target = folder / (_stem(source) + ".restored.png")
         beside = private[source.parent].get(_stem(source), ())
         tasks.append(Task(source, target, restores=True, secrets=beside))

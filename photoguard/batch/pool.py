@@ -92,10 +92,10 @@ def _here(
         try:
             yield Outcome(task, work(task), None)
         except Exception as error:
-            yield Outcome(task, None, _as_ours(error, task))
+            yield Outcome(task, None, as_ours(error, task))
 
 
-def _as_ours(error: BaseException, task: Task) -> PhotoguardError:
+def as_ours(error: BaseException, task: Task) -> PhotoguardError:
     """An error of a photo that the run survives, whatever raised it."""
     if isinstance(error, PhotoguardError):
         return error
@@ -211,7 +211,7 @@ class _Hands(Generic[Result]):
             if isinstance(error, BrokenProcessPool):
                 broken = True
                 if alone:
-                    yield Outcome(task, None, _killed(task))
+                    yield Outcome(task, None, killed(task))
                 else:
                     self.suspects.append(task)
             else:
@@ -232,7 +232,7 @@ class _Hands(Generic[Result]):
         error = future.exception()
         if error is None:
             return Outcome(task, cast(Result, future.result()), None)
-        return Outcome(task, None, _as_ours(error, task))
+        return Outcome(task, None, as_ours(error, task))
 
     def _renew(self) -> None:
         self.suspects.extend(task for task, _ in self.running.values())
@@ -241,7 +241,8 @@ class _Hands(Generic[Result]):
         self.executor = _executor(self.work, self.pool.jobs)
 
 
-def _killed(task: Task) -> PhotoguardError:
+def killed(task: Task) -> PhotoguardError:
+    """What to say of a photo whose worker died twice."""
     return UnreadableError(
         f"the process working on {files.shown(task.source)} was ended from outside",
         "most likely memory ran out: fewer --jobs leave more for each photo",

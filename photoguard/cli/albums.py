@@ -67,6 +67,15 @@ FilesFrom = Annotated[
     ),
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would happen, and do nothing.")]
+Cluster = Annotated[
+    str | None,
+    typer.Option(
+        "--cluster",
+        metavar="ADDRESS",
+        help="Work on the Dask cluster whose scheduler is at this address, such as tls://host:8786. Its "
+        "workers must see the same folders, or the photos have addresses such as s3://bucket/folder.",
+    ),
+]
 ByContent = Annotated[
     bool,
     typer.Option(
@@ -85,6 +94,7 @@ class Album:
     force: bool = False
     journal: batch.Journal | None = None
     no_face: NoFace = NoFace.error
+    cluster: str | None = None
 
 
 def named(paths: Sequence[Path] | None, listed: str | None) -> list[Path]:
@@ -154,6 +164,8 @@ def outcomes(album: Album, work: Work, stopping: Callable[[], bool]) -> Iterator
     pool = batch.Pool.of_machine(album.jobs, len(album.tasks)) if album.many else None
 
     def do(tasks: Any) -> Any:
+        if album.cluster is not None:
+            return batch.cluster.run(tasks, work, album.cluster, stopping)
         return batch.run(tasks, work, pool, stopping)
 
     def outputs(outcome: batch.Outcome[Report]) -> Sequence[Path] | None:

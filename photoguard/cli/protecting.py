@@ -123,6 +123,7 @@ def encrypt(
         ),
     ] = albums.NoFace.error,
     jobs: albums.Jobs = None,
+    cluster: albums.Cluster = None,
     by_content: albums.ByContent = False,
     dry_run: albums.DryRun = False,
     max_pixels: options.MaxPixels = PIXEL_CAP,
@@ -176,10 +177,13 @@ def encrypt(
     journal = None
     if any(map(files.is_folder, inputs)) or files_from is not None:
         journal = albums.journal_for(voice, f"{choice} {recipients.keys}", by_content)
-    album = albums.Album(tasks, many, jobs, force, journal, no_face)
+    album = albums.Album(tasks, many, jobs, force, journal, no_face, cluster)
     if dry_run:
         albums.show_plan(voice, album, "protect")
         return
+    if cluster is not None:  # a secret key does not leave this machine
+        proof = []
+        voice.note("On a cluster the private files are not opened as a test: check some with `verify`.")
     work = Encrypting(choice, recipients, tuple(proof), force, tidy=journal is None)
     albums.work_through(voice, album, work, _protected_text, "protected")
 

@@ -50,6 +50,7 @@ def decrypt(
     exclude: albums.Exclude = None,
     files_from: albums.FilesFrom = None,
     jobs: albums.Jobs = None,
+    cluster: albums.Cluster = None,
     by_content: albums.ByContent = False,
     dry_run: albums.DryRun = False,
     max_pixels: options.MaxPixels = PIXEL_CAP,
@@ -74,7 +75,7 @@ def decrypt(
     journal = None
     if any(map(files.is_folder, inputs)) or files_from is not None:
         journal = albums.journal_for(voice, f"decrypt {changed}", by_content)
-    album = albums.Album(tasks, many, jobs, force, journal)
+    album = albums.Album(tasks, many, jobs, force, journal, cluster=cluster)
     if dry_run:
         albums.show_plan(voice, album, "restore")
         return
@@ -94,6 +95,7 @@ def verify(
     exclude: albums.Exclude = None,
     files_from: albums.FilesFrom = None,
     jobs: albums.Jobs = None,
+    cluster: albums.Cluster = None,
     max_pixels: options.MaxPixels = PIXEL_CAP,
     json: options.Json = False,
     quiet: options.Quiet = False,
@@ -106,7 +108,8 @@ def verify(
     tasks = batch.plan_restoring(
         inputs, None, batch.Selection(recursive, tuple(include or ()), tuple(exclude or ()))
     )
-    album = albums.Album(tasks, len(tasks) > 1 or files.is_folder(inputs[0]), jobs)
+    many = len(tasks) > 1 or files.is_folder(inputs[0])
+    album = albums.Album(tasks, many, jobs, cluster=cluster)
     work = _restoring(voice, album, key, private)
     work = replace(work, changed=changed, max_pixels=max_pixels, write=False)
     albums.work_through(voice, album, work, _verified_text, "verified")
@@ -124,6 +127,8 @@ def _restoring(voice: Voice, album: albums.Album, key: Path | None, private: lis
         return known[prompt]
 
     keys, chosen = tuple(load_identities(key, voice)), tuple(private or ())
+    if album.cluster is not None and not album.cluster.startswith("tls://"):
+        voice.warn("your key goes to the cluster's workers in the clear; use a tls:// address")
     if not album.many:
         return Restoring(keys, chosen, ask=ask)
     first = next((path for task in album.tasks for path in task.secrets), None)
