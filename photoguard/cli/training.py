@@ -132,12 +132,12 @@ def recognizer(
     ],
     out: Out = Path("runs/recognizer"),
     hold_out: HoldOut = None,
-    steps: Annotated[int, typer.Option("--steps", min=1, help="Steps of the whole run.")] = 4000,
+    steps: Annotated[int, typer.Option("--steps", min=1, help="Steps of the whole run.")] = 5000,
     seed: Annotated[int, typer.Option("--seed", help="Where all of the run's randomness comes from.")] = 1,
     embedding: Annotated[
         int, typer.Option("--embedding", min=8, help="Numbers a face; no more than the teachers give.")
     ] = 256,
-    batch: Annotated[int, typer.Option("--batch", min=2, help="Faces a step, in each process.")] = 64,
+    batch: Annotated[int, typer.Option("--batch", min=2, help="Faces a step, in each process.")] = 32,
     device: Device = "auto",
     workers: Annotated[int, typer.Option("--workers", min=0, help="Processes that prepare pictures.")] = 0,
     json: options.Json = False,
@@ -171,3 +171,102 @@ def ddm_toy(
 
     path = page.train(page.ToyConfig(steps=steps, seed=seed), out)
     Voice(json, quiet, verbose).result(f"figure     {files.shown(path)}", {"figure": str(path)})
+
+
+class Defense(StrEnum):
+    """Whom an obfuscator is trained against."""
+
+    both = "both"
+    pictures = "pictures"
+    attributes = "attributes"
+    none = "none"
+
+
+@app.command()
+@guarded
+def obfuscator(
+    data: Data,
+    labels: Annotated[
+        str,
+        typer.Option(
+            "--labels",
+            help="CelebA's list of attributes, a CSV `file,attribute,...`, or `utkface` for its file names.",
+            show_default=False,
+        ),
+    ],
+    task: Annotated[
+        str,
+        typer.Option(
+            "--task", help="Attributes to answer, separated by commas: smile or age>=18.", show_default=False
+        ),
+    ],
+    private: Annotated[
+        str,
+        typer.Option("--private", help="Attributes to hide, separated by commas.", show_default=False),
+    ],
+    out: Out = Path("runs/obfuscator"),
+    hold_out: Annotated[
+        int, typer.Option("--hold-out", min=0, help="People or pictures, drawn by lot, for validation.")
+    ] = 0,
+    steps: Annotated[int, typer.Option("--steps", min=1, help="Steps of adversarial training.")] = 1000,
+    joint: Annotated[
+        int, typer.Option("--joint", min=0, help="Steps of obfuscator and classifier alone, before.")
+    ] = 1000,
+    seed: Annotated[int, typer.Option("--seed", help="Where all of the run's randomness comes from.")] = 1,
+    defend: Annotated[
+        Defense, typer.Option("--defend", help="Against whom: one side alone is the paper's Sec. 4.2.")
+    ] = Defense.both,
+    reach: Annotated[
+        float | None,
+        typer.Option(
+            "--reach",
+            min=0.0,
+            help="Length of the features, beside noise of 1; 0: features without noise or bound, as "
+            "published. The shipped model's when left out.",
+        ),
+    ] = None,
+    paper: Annotated[
+        bool,
+        typer.Option("--paper", help="The paper's networks: 218x178 px, full width, no noise. For a GPU."),
+    ] = False,
+    batch: Annotated[int, typer.Option("--batch", min=2, help="Faces a step, in each process.")] = 32,
+    adversaries: Annotated[
+        int, typer.Option("--adversaries", min=1, help="Adversary classifiers trained along.")
+    ] = 2,
+    start: Annotated[
+        Path | None,
+        typer.Option("--start", readable=False, help="Weights to go on from, without joint training."),
+    ] = None,
+    skip_unlabeled: Annotated[
+        bool,
+        typer.Option(
+            "--skip-unlabeled", help="Leave out pictures without labels and labels without pictures."
+        ),
+    ] = False,
+    device: Device = "auto",
+    workers: Annotated[int, typer.Option("--workers", min=0, help="Processes that prepare pictures.")] = 0,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+    debug: options.Debug = False,
+) -> None:
+    """Train DeepObfuscator's networks; Ctrl-C saves, and the same command goes on from there."""
+    voice = Voice(json, quiet, verbose)
+    from photoguard.labels import parted
+    from photoguard.nets.obfuscator import paper_config
+    from photoguard.train import obfuscator as page
+
+    tasks, hidden = (page.listed_names(text) for text in (task, private))
+    found, network = page.gathered(_sources(data, None), labels, tasks, hidden, skip_unlabeled)
+    if paper:
+        network = paper_config(network.tasks, network.private)
+    if reach is not None:
+        network = dataclasses.replace(network, reach=reach)
+    begun, sha256 = page.begun(start)
+    config = page.Config(
+        network, sha256, defend.value, 0 if begun else joint, steps=steps, seed=seed, batch=batch,
+        adversaries=adversaries,
+    )  # fmt: skip
+    training, validation = parted(found, hold_out)
+    path = page.train(config, training, validation, out, device, workers, start=begun)
+    voice.result(f"weights    {files.shown(path)}", {"weights": str(path)})

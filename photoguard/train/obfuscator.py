@@ -446,10 +446,20 @@ def publish(out: Path, run: Run) -> Path:
     return out / WEIGHTS
 
 
+def listed_names(text: str) -> list[str]:
+    """Attribute names out of `gender,race`."""
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if not names or len(set(names)) < len(names):
+        raise UsageError(f"{text!r} names no attributes, or one of them twice", "like this: gender,race")
+    return names
+
+
 def gathered(
     sources: tuple[Source, ...], labels: str, tasks: list[str], private: list[str], skip: bool = False
 ) -> tuple[Labeled, nets.ObfuscatorConfig]:
     """All labeled pictures, and a default network for their attributes."""
+    if shared := set(tasks) & set(private):
+        raise UsageError(f"{min(shared)} cannot be answered and hidden at once", "choose one of the two")
     pictures = [picture for source in sources for picture in listed(source)]
     data = labeled(pictures, labels, [*tasks, *private], skip)
     return data, nets.ObfuscatorConfig(data.attributes[: len(tasks)], data.attributes[len(tasks) :])
@@ -482,7 +492,7 @@ def main() -> None:
             parser.add_argument(flag, type=type(item.default), default=item.default)
     given = vars(parser.parse_args())
     sources = tuple(Source(path) for path in given["data"])
-    tasks, private = given["task"].split(","), given["private"].split(",")
+    tasks, private = listed_names(given["task"]), listed_names(given["private"])
     data, network = gathered(sources, given["labels"], tasks, private, given["skip_unlabeled"])
     if given["reach"] is not None:
         network = dataclasses.replace(network, reach=given["reach"])
