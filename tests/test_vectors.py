@@ -14,6 +14,7 @@ import pytest
 from photoguard import envelope, identities, reveal, sealed
 from photoguard.envelope import PrivateFile, PublicFile
 from photoguard.errors import DamagedError, PhotoguardError, WrongKeyError
+from photoguard.features import FeatureFile
 
 FOLDER = Path(__file__).parent / "vectors"
 ERRORS: dict[str, type[PhotoguardError]] = {"damaged": DamagedError, "wrong-key": WrongKeyError}
@@ -69,8 +70,13 @@ def as_age(vector: Vector) -> None:
     PrivateFile.from_bytes(identities.unseal(vector.body, keys, lambda _: vector["passphrase"]))
 
 
+def as_features(vector: Vector) -> None:
+    assert FeatureFile.from_bytes(vector.body).to_bytes() == vector.body
+
+
 READERS = {
     "public": as_public, "private": as_private, "carrier": as_carrier, "picture": as_picture, "age": as_age,
+    "features": as_features,
 }  # fmt: skip
 
 

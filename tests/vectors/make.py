@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from photoguard import envelope, identities, methods, png, sealed
 from photoguard.envelope import Grant, PrivateFile, PublicFace, PublicFile
 from photoguard.errors import PhotoguardError
+from photoguard.features import FeatureFile
 from photoguard.geometry import Box, owned
 from photoguard.identities import Recipients
 from photoguard.images import Metadata, Photo
@@ -44,7 +45,7 @@ class Vector:
     """One file: what to read it as, what must come of it, and its bytes."""
 
     expect: str  # ok, damaged or wrong-key
-    reads: str  # public, private, carrier, picture or age
+    reads: str  # public, private, carrier, picture, age or features
     comment: str
     body: bytes
     fields: dict[str, Any] = field(default_factory=dict)
@@ -317,6 +318,53 @@ def private_vectors() -> dict[str, Vector]:
     }  # fmt: skip
 
 
+# The feature file
+
+
+def features_vectors() -> dict[str, Vector]:
+    """What a client sends to a service."""
+    scales = struct.pack("<4e", -1.5, -2.0, 0.015625, 0.03125)  # two maps: lowest values, then steps
+    face = scales + bytes(range(12))
+    good = FeatureFile("obfuscator", "5e" * 32, (2, 2, 3), (face,))
+    header = {"kind": "features", "model": good.model, "sha256": good.sha256, "shape": list(good.shape)}
+
+    def bad(says: str, comment: str, blobs: Sequence[bytes] = (face,), **changes: Any) -> Vector:
+        full = {**header, "blobs": [len(blob) for blob in blobs], **changes}
+        return damaged("features", says, comment, raw({k: v for k, v in full.items() if v is not None}, blobs))
+
+    def scaled(*values: float) -> list[bytes]:
+        return [struct.pack("<4e", *values) + bytes(12)]
+
+    model, shape, scale = "no proper name", "three positive numbers", "scale is no number"
+    return {
+        "ok": Vector("ok", "features", "One face.", good.to_bytes()),
+        "ok-two-faces": Vector("ok", "features", "Two faces.", replace(good, faces=(face, face)).to_bytes()),
+        "model-empty": bad(model, "The model's name is empty.", model=""),
+        "model-long": bad(model, "The model's name has 33 characters.", model="a" * 33),
+        "model-uppercase": bad(model, "The model's name has a capital.", model="Obfuscator"),
+        "model-number": bad(model, "The model's name is a number.", model=1),
+        "hash-short": bad("32 bytes in hexadecimal", "The hash has 31 bytes.", sha256="5e" * 31),
+        "hash-uppercase": bad("32 bytes in hexadecimal", "The hash has capitals.", sha256="5E" * 32),
+        "hash-missing": bad("missing or unknown", "There is no hash.", sha256=None),
+        "field-unknown": bad("missing or unknown", "A field that version 1 does not have.", name="photo.jpg"),
+        "kind-private": bad("not a features envelope", "The kind is private.", kind="private"),
+        "shape-two": bad(shape, "The shape has two numbers.", shape=[2, 6]),
+        "shape-zero": bad(shape, "No maps.", shape=[0, 2, 3]),
+        "shape-bool": bad(shape, "A row is true.", shape=[2, True, 3]),
+        "shape-huge": bad(shape, "More values than a reader must hold.", shape=[4096, 4096, 2]),
+        "shape-other": bad("not as long", "The shape says more than is there.", shape=[2, 3, 3]),
+        "faces-none": bad("no face", "There is no face.", []),
+        "face-short": bad("not as long", "A face lacks a byte.", [face[:-1]]),
+        "face-second-short": bad("not as long", "The second face lacks a byte.", [face, face[:-1]]),
+        "low-infinite": bad(scale, "A map's lowest value is infinite.", scaled(float("inf"), 0, 1, 1)),
+        "low-not-a-number": bad(scale, "A map's lowest value is not a number.", scaled(float("nan"), 0, 1, 1)),
+        "step-zero": bad(scale, "A map's step is zero.", scaled(0, 0, 0, 1)),
+        "step-negative": bad(scale, "A map's step is negative.", scaled(0, 0, 1, -1)),
+        "trailing-byte": damaged("features", "1 bytes too many", "A byte after the last blob.", good.to_bytes() + b"x"),
+        "truncated": damaged("features", "more bytes than there are", "The last byte is gone.", good.to_bytes()[:-1]),
+    }  # fmt: skip
+
+
 # Carriers
 
 
@@ -585,6 +633,7 @@ GROUPS: dict[str, Callable[[], dict[str, Vector]]] = {
     "carrier": carrier_vectors,
     "picture": picture_vectors,
     "age": age_vectors,
+    "features": features_vectors,
 }
 
 
