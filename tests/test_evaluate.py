@@ -15,7 +15,21 @@ import torch
 from PIL import Image
 from torch import nn
 
-from photoguard.evaluate import attacks, covers, ddm, maps, metrics, perturbations, report, tables
+from photoguard.evaluate import (
+    attacks,
+    covers,
+    ddm,
+    maps,
+    metrics,
+    owner,
+    perturbations,
+    report,
+    tables,
+    targets,
+)
+from photoguard.evaluate import (
+    faces as cut,
+)
 from photoguard.evaluate.attackers import Training
 from photoguard.evaluate.faces import Faces, tenth
 from photoguard.evaluate.lfw import open_lfw, usual_landmarks
@@ -244,6 +258,37 @@ def test_verification_of_strangers_with_and_without_training():
     assert strong.open_set.accuracy.value <= 0.6
 
 
+def test_covers_that_are_one_picture_verify_nobody():
+    """Not even through the last digit, in which batches differ, or through folds that are not even."""
+    same = np.tile(RNG(0).normal(size=(1, 64)).astype(np.float32), (200, 1))
+    same[96:] += np.float32(1e-6)  # a person's pictures are in one batch
+    pairs = [(i, i + 1, True) for i in range(0, 200, 2)] + [(i, (i + 97) % 200, False) for i in range(100)]
+    assert attacks.verified(same, pairs).accuracy.value == 0.5
+
+
+def test_covers_are_aligned_by_what_they_show(monkeypatch):
+    """The true landmarks of a face that nobody sees would tell who it is."""
+    people = crowd(people=2, photos=2, side=128)
+    marks = usual_landmarks(250) * 0.5
+
+    def found(pixels, usual):
+        return marks if pixels.mean() > 128 else usual
+
+    monkeypatch.setattr(cut, "found_landmarks", found)
+    shown = np.stack([np.full((128, 128, 3), gray, np.uint8) for gray in (0, 200, 0, 0)])
+    seen = cut.as_seen(people, shown)
+    np.testing.assert_array_equal(seen.landmarks[1], marks)
+    np.testing.assert_array_equal(seen.landmarks[0], seen.landmarks[2])
+    assert np.abs(seen.landmarks[0].mean(0) - [64, 72]).max() <= 0.5  # where a cut-out has its face
+    assert (seen.labels == people.labels).all()
+
+
+def test_alike_counts_the_covers_that_are_one_picture():
+    shown = np.zeros((4, 2, 2, 3), np.uint8)
+    shown[3, 0, 0, 0] = 1
+    assert ddm.alike(shown) == 0.75
+
+
 def test_the_restorer_restores_what_a_cover_leaks_and_the_mean_face_otherwise():
     faces = crowd(people=20, photos=6)
     leaking = attacks.restoring_decoder(255 - faces.pixels, faces, look(), EFFORT, "cpu")
@@ -318,6 +363,7 @@ def test_a_report_is_written_resumed_and_readable(tmp_path):
         "psnr": 8.0,
         "ssim": 0.02,
         "difference": 0.5,
+        "alike": 1.0,
         "plain": recognition,
         "strong": recognition,
         "verified": {"r": pairs},
@@ -330,20 +376,31 @@ def test_a_report_is_written_resumed_and_readable(tmp_path):
         "recognizers": ["r"],
     }  # fmt: skip
     results = report.resumed(tmp_path, head)
-    results["rows"]["solid"] = report.plain(row)
+    results["rows"] = {name: report.plain(row) for name in ("solid", "DDM")}
     results["splits"] = {
-        "P3(1)": {"share": 0.6, "recovered": 43.0, "encrypted": 12.0, "secret_bytes": 3000.0}
+        "P3(1)": {"share": 0.6, "recovered": 43.0, "encrypted": 12.0, "secret_bytes": 3000.0},
+        "plain": {"share": 1 / 64, "recovered": 33.0, "encrypted": 17.0, "identity": 0.9},
     }
-    results["sizes"] = {"solid": {"private_feature": 0, "private_file": 400, "carrier": 5000}}
+    results["sizes"] = {"ddm": {"private_feature": 128, "private_file": 400, "carrier": 5000}}
     found = maps.ReadableMaps(opened, opened, opened, opened, 0.9, opened, 1.0)
     results["maps"] = {"DDM": report.plain(found)}
+    back = owner.Returned(100, 128.0, 32.5, 0.9, {"r": 0.96}, 0.9)
+    results["returned"] = {"DDM": {targets.CUT: report.plain(back), "weights": "", "seconds": 1}}
+    keys = ("step", "recovered_rmse", "recovered_groups", "encrypted_rmse", "encrypted_groups")
+    results |= {"networks": ["plain"], "toy": [dict.fromkeys(keys, 2.5)]}
     report.write(tmp_path, results)
-    assert report.resumed(tmp_path, head)["rows"].keys() == {"solid"}
+    assert report.resumed(tmp_path, head)["rows"].keys() == {"solid", "DDM"}
     assert report.resumed(tmp_path, head | {"seeds": 2})["rows"] == {}
     page = (tmp_path / "ddm.md").read_text()
-    assert "`photoguard evaluate ddm --data FOLDER --quick`" in page
+    assert "evaluate ddm --data FOLDER --quick --seeds 1 --weights plain=FILE --toy FOLDER" in page
     assert "| solid | 5.0 % (1.7-13.7) | 0.3 |" in page
-    assert "0.900" in page
+    assert "| plain | 1.56 % | 33.00 | 17.00 |  | 0.900 |" in page
+    assert "| 1.56 / 33.65 / 17.06 / 79.6 |" in page
+    assert f"| recovered: {targets.CUT} | 34.0 dB | >= 33 dB | 32.50 dB | **no** |" in page
+    assert f"cosine: {targets.CUT} |  | >= 0.95 | 0.960 | yes |" in page
+    assert (
+        "| strong recognizer retrained on covers | 0.01 % | chance: 20.0 % | 5.0 % (1.7-13.7) | yes |" in page
+    )
     for block in page.split("\n\n"):
         lines = [line.count("|") for line in block.splitlines() if line.startswith("|")]
         assert len(set(lines)) <= 1  # every row as many cells as the head
@@ -360,7 +417,7 @@ def test_a_sheet_shows_every_picture(tmp_path):
 
 def test_the_paper_is_quoted_right():
     assert tables.PAPER_PLAIN["DDM"] == 3.43
-    assert tables.PAPER_SPLITS["P3(1)"] == (55.62, 30.83, 11.85)
+    assert tables.PAPER_SPLITS["P3(1)"] == (55.62, 30.83, 11.85, 35.2)
 
 
 class Pooled(nn.Module):
@@ -370,6 +427,10 @@ class Pooled(nn.Module):
 
     def forward(self, x):
         return self.layer(nn.functional.avg_pool2d(x, 16).flatten(1))
+
+
+def wall():
+    return np.full((64, 64, 3), 128, np.uint8)
 
 
 @pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
@@ -394,18 +455,35 @@ def test_the_whole_evaluation_runs_on_a_tiny_lfw(tmp_path, monkeypatch):
     networks = {"MSEDNet": tmp_path / "mse.safetensors"}
     copy = tmp_path / "docs" / "evaluation.md"
     copy.parent.mkdir()
-    results = ddm.evaluate_ddm(tmp_path / "out", lfw, True, 1, networks, strong="tiny", page=copy)
-    assert results["rows"].keys() == {"Original", "P3(1)", "DDM", "MSEDNet", "solid"}
+    (tmp_path / "toy").mkdir()
+    Image.new("RGB", (30, 20)).save(tmp_path / "toy" / "toy.png")
+    (tmp_path / "toy" / "toy.json").write_text("[]")
+    monkeypatch.setattr(cut, "found_landmarks", lambda pixels, usual: usual)
+    monkeypatch.setattr(ddm.owner, "wild_photos", lambda data, count: [ddm.portrait()[0], wall()])
+    given = {"networks": networks, "strong": "tiny", "page": copy, "toy": tmp_path / "toy"}
+    results = ddm.evaluate_ddm(tmp_path / "out", lfw, True, 1, **given)
+    assert [*results["rows"]] == ["Original", "P3(1)", "solid", "DDM", "MSEDNet"]
     assert results["perturbed"].keys() == {"FGSM", "UAP"}
     assert {"P3(20)", "DDM", "MSEDNet"} <= results["splits"].keys()
-    assert results["sizes"]["DDM" if "DDM" in results["sizes"] else "ddm"]["private_file"] <= 1024
+    assert results["sizes"]["ddm"]["private_file"] <= 1024
+    assert results["returned"]["DDM"][targets.WILD]["faces"] == 1  # a wall has no face
     assert results["maps"].keys() == {"DDM", "MSEDNet"}
     page = (tmp_path / "out" / "ddm.md").read_text()
-    assert page.count("\n## ") == 8
+    assert page.count("\n## ") == 10
     assert copy.read_text() == page
-    assert copy.with_name("covers.png").is_file()
-    assert (tmp_path / "out" / "covers.png").stat().st_size > 1000
+    assert (copy.parent / "images" / "covers.png").stat().st_size > 1000
+    assert (tmp_path / "out" / "images" / "ddm-toy.png").is_file()
     assert (tmp_path / "out" / "restored-p3-1.png").is_file()
+
+    def fail(*_):
+        raise AssertionError("measured again")
+
+    monkeypatch.setattr(ddm, "row", fail)
+    assert ddm.evaluate_ddm(tmp_path / "out", lfw, True, 1, **given)["rows"] == results["rows"]
+    torch.manual_seed(1)  # rows of other weights are not those of these
+    save_ddm(networks["MSEDNet"], DDM(DDMConfig(widths=(4, 4, 4), maps=4, one_in=4, blocks=1)))
+    with pytest.raises(AssertionError, match="again"):
+        ddm.evaluate_ddm(tmp_path / "out", lfw, True, 1, **given)
 
 
 @pytest.mark.slow

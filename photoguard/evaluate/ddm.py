@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import time
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,9 +16,9 @@ import torch
 
 from photoguard import identities, jpeg, recognizers, weights
 from photoguard.envelope import Grant, PrivateFile
-from photoguard.errors import UsageError, WeightsError
-from photoguard.evaluate import attacks, covers, maps, perturbations, report, tables
-from photoguard.evaluate.faces import Faces, attackers_own, closed_set, named, tenth
+from photoguard.errors import UnreadableError, UsageError, WeightsError
+from photoguard.evaluate import attacks, covers, maps, owner, perturbations, report, tables, targets
+from photoguard.evaluate.faces import Faces, as_seen, attackers_own, closed_set, named, tenth
 from photoguard.evaluate.lfw import open_lfw
 from photoguard.evaluate.metrics import cosines, mean_psnr, mean_ssim
 from photoguard.evaluate.perceptual import distance
@@ -42,10 +45,13 @@ class Size:
     pairs: int
     effort: attacks.Effort
     maps: Any
+    returned: int = 100
+    """Photos of each kind whose restored faces are measured"""
 
 
-FULL = Size(None, None, 3000, attacks.FULL, maps.FULL)
+FULL = Size(None, None, 3000, attacks.FULL, maps.FULL, 500)
 QUICK = Size(30, 18, 200, attacks.QUICK, maps.QUICK)
+PROTOCOL = 2  # raised when figures of earlier versions no longer compare
 
 
 @dataclass(frozen=True)
@@ -53,6 +59,8 @@ class Setting:
     """Everything that the attacks on one cover share."""
 
     size: Size
+    data: Path
+    lfw: Lfw
     faces: Faces
     strangers: Faces
     pairs: tuple[tuple[int, int, bool], ...]
@@ -68,6 +76,35 @@ class Setting:
     device: str
 
 
+@dataclass
+class Book:
+    """The results in a folder, to which a run adds what is missing."""
+
+    out: Path
+    results: dict[str, Any]
+    weights: dict[str, str]
+    """Of the networks by name: figures of other weights are measured anew"""
+    say: Say
+
+    def add(self, part: str, name: str, measure: Callable[[], dict[str, Any]]) -> None:
+        """Measure one row of a part, unless it is there, and write all down at once."""
+        rows, weights = self.results.setdefault(part, {}), self.weights.get(name, "")
+        if name in rows and rows[name]["weights"] == weights:
+            return
+        began = time.monotonic()
+        rows[name] = report.plain(measure()) | {"weights": weights}
+        rows[name]["seconds"] = round(time.monotonic() - began)
+        report.write(self.out, self.results)
+        self.say(f"{part}, {name}: {rows[name]['seconds']} s")
+
+    def sort(self, names: Sequence[str]) -> None:
+        """Bring the rows of every part into this order; what is not in it comes last."""
+        place = {name: number for number, name in enumerate(names)}
+        for part in ("rows", "splits", "maps"):
+            rows = self.results.get(part, {})
+            self.results[part] = {n: rows[n] for n in sorted(rows, key=lambda n: place.get(n, len(place)))}
+
+
 def evaluate_ddm(
     out: Path,
     data: Path,
@@ -78,46 +115,58 @@ def evaluate_ddm(
     strong: str = "mobilefacenet-casia",
     say: Say = lambda _: None,
     page: Path | None = None,
+    toy: Path | None = None,
 ) -> dict[str, Any]:
     """Measure all covers, or those in `only`, and write `ddm.json`, `ddm.md` and the sheets into `out`.
 
-    `data` is LFW's folder or zip, or a folder that holds `lfw.zip` (and may hold `recognizers/` and
-    `perceptual/`). `networks` are further DDM weights by the name of their row, such as MSEDNet. Rows that an
-    earlier run of the same size left in `out` are kept. `page` is a second place for the tables and the sheet
-    of covers, such as docs/evaluation.md: they show no face but NASA's portrait.
+    `data` is LFW's folder or zip, or a folder that holds `lfw.zip` (and may hold `recognizers/`,
+    `perceptual/` and `wild.zip`). `networks` are further DDM weights by the name of their row, such as
+    MSEDNet. What an earlier run of the same size left in `out` is kept, unless it was of other weights.
+    `page` is a second place for the tables and the sheet of covers, such as docs/evaluation.md: they show no
+    face but NASA's portrait. `toy` is the folder of a run of the toy experiment, to be shown on the page.
     """
     out.mkdir(parents=True, exist_ok=True)
     setting = prepare(out, data, quick, seeds, strong, say)
     trained = {name: network(path, setting.device) for name, path in (networks or {}).items()}
-    chosen = covers.baselines() | {name: covers.network(net) for name, net in trained.items()}
-    if "ddm" in METHODS:
-        chosen |= {"DDM": covers.tool("ddm")}
+    chosen = covers.baselines() | {"DDM": covers.tool("ddm")}
+    chosen |= {name: covers.network(net) for name, net in trained.items()}
     if unknown := set(only) - chosen.keys():
         raise UsageError(f"there is no cover {sorted(unknown)[0]!r}", f"the covers are {', '.join(chosen)}")
-    results = report.resumed(out, heading(setting, quick))
-    for name, cover in chosen.items():
-        if name in results["rows"] or (only and name not in only):
-            continue
-        began = time.monotonic()
-        results["rows"][name], sample = row(setting, cover)
-        results["rows"][name]["seconds"] = round(time.monotonic() - began)
-        report.write(out, results)
-        report.sheet(out / f"restored-{report.file_name(name)}.png", sample)
-        say(f"{name}: {results['rows'][name]['seconds']} s")
+    known = {
+        name: hashlib.sha256(read_file(path)).hexdigest()[:16] for name, path in (networks or {}).items()
+    }
+    known["DDM"] = weights.SHIPPED["ddm"].sha256[:16]
+    book = Book(out, report.resumed(out, heading(setting, quick)), known, say)
+    for name in only or chosen:
+        sheet = out / f"restored-{report.file_name(name)}.png"
+        book.add("rows", name, partial(row, setting, chosen[name], sheet))
     if not only:
-        results["perturbed"] = perturbed(setting)
-        results["splits"] = splits(setting, trained)
-        results["sizes"] = sizes(setting)
-        results["maps"] = {
-            name: report.plain(readable(setting, net)) for name, net in opened(trained).items()
-        }
-    results["sheet"] = list(chosen)
+        other_parts(book, setting, {"DDM": weights.load_ddm().to(setting.device)} | trained)
+    book.sort([*chosen])
+    book.results |= {"sheet": [*chosen], "networks": [*trained]} | ({"toy": toy_log(toy)} if toy else {})
+    report.write(out, book.results)
     shown = np.concatenate([cover(portrait()) for cover in chosen.values()])
-    report.write(out, results)
     for place in [out / "ddm.md", *([page] if page else [])]:
-        place.write_text(tables.page(results))
-        report.sheet(place.with_name("covers.png"), [shown])
-    return results
+        place.write_text(tables.page(book.results))
+        half = -(-len(shown) // 2)
+        report.sheet(place.parent / "images" / "covers.png", [shown[:half], shown[half:]])
+        if toy:
+            report.small_figure(toy / "toy.png", place.parent / "images" / "ddm-toy.png")
+    return book.results
+
+
+def other_parts(book: Book, setting: Setting, nets: Mapping[str, DDM]) -> None:
+    """Everything that is not a cover under all attacks."""
+    for name in PERTURBED:
+        book.add("perturbed", name, partial(perturbed, setting, name))
+    for threshold in (20, 10, 1):
+        book.add("splits", f"P3({threshold})", partial(p3_split, setting, threshold))
+    for name, net in nets.items():
+        book.add("splits", name, partial(network_split, setting, net))
+        book.add("maps", name, partial(readable, setting, net))
+    for name in (name for name in METHODS if name != "avp"):  # whose bytes are those of `solid`
+        book.add("sizes", name, partial(sizes, setting, name))
+    book.add("returned", "DDM", partial(returned, setting))
 
 
 def prepare(out: Path, data: Path, quick: bool, seeds: int, strong: str, say: Say) -> Setting:
@@ -143,6 +192,8 @@ def prepare(out: Path, data: Path, quick: bool, seeds: int, strong: str, say: Sa
     squeezenet = next((data / "perceptual").glob("squeezenet1_0*.safetensors"), None)
     return Setting(
         size=size,
+        data=data,
+        lfw=lfw,
         faces=faces,
         strangers=strangers,
         pairs=pairs,
@@ -195,12 +246,6 @@ def network(path: Path, device: str) -> DDM:
     return weights.ddm_network(tensors, config, path.name).to(device)
 
 
-def opened(trained: Mapping[str, DDM]) -> dict[str, DDM]:
-    """The networks whose maps are attacked: the shipped one and those the user named."""
-    shipped = {"DDM": weights.load_ddm()} if "ddm" in METHODS else {}
-    return shipped | dict(trained)
-
-
 def heading(setting: Setting, quick: bool) -> dict[str, Any]:
     """What a reader must know to judge the figures."""
     return {
@@ -212,122 +257,147 @@ def heading(setting: Setting, quick: bool) -> dict[str, Any]:
         "seeds": setting.seeds,
         "strong": setting.strong,
         "recognizers": sorted(setting.read),
+        "protocol": PROTOCOL,
     }
 
 
-def row(setting: Setting, cover: Cover) -> tuple[dict[str, Any], list[Pixels]]:
-    """One cover under all attacks: figures, and a few restored faces beside cover and truth."""
+def row(setting: Setting, cover: Cover, sheet: Path) -> dict[str, Any]:
+    """One cover under all attacks; the sheet shows a few faces, their covers, and what was restored."""
     faces, size = setting.faces, setting.size
     shown, strange = cover(faces.pixels), cover(setting.strangers.pixels)
+    seen, met = as_seen(faces, shown), as_seen(setting.strangers, strange)
     half = len(shown) // 2
     read, judge = setting.read, setting.read[setting.strong]
     strong = attacks.strong_recognizer(
-        shown,
-        faces,
-        setting.fresh,
-        size.effort,
-        setting.seeds,
-        setting.device,
-        (strange, setting.strangers, setting.pairs),
+        shown, seen, setting.fresh, size.effort, setting.seeds, setting.device, (strange, met, setting.pairs)
     )
     restored = attacks.restoring_decoder(shown, faces, judge, size.effort, setting.device, setting.distance)
-    strange_chips = {name: setting.strangers.chips(one.spec, strange) for name, one in read.items()}
-    figures = {
+    test = np.flatnonzero(~attackers_own(faces))[: len(restored.sample)]
+    report.sheet(sheet, [faces.pixels[test], shown[test], restored.sample])
+    return {
         "psnr": mean_psnr(shown, faces.pixels),
         "ssim": mean_ssim(shown, faces.pixels),
         "difference": float(np.abs(shown[:half].astype(float) - shown[-half:].astype(float)).mean()),
+        "alike": alike(np.concatenate([shown, strange])),
         "plain": attacks.plain_cnn(shown, faces.labels, size.effort, setting.seeds, setting.device),
         "strong": strong.closed,
         "verified_retrained": strong.open_set,
         "verified": {
-            name: attacks.verified(one.embed_pixels(strange_chips[name]), setting.pairs)
+            name: attacks.verified(one.embed_pixels(met.chips(one.spec, strange)), setting.pairs)
             for name, one in read.items()
         },
-        "unretrained": _named(setting, shown),
+        "unretrained": _named(setting, shown, seen),
         "restored": restored,
     }
-    test = np.flatnonzero(~attackers_own(faces))[: len(restored.sample)]
-    return report.plain(figures), [faces.pixels[test], shown[test], restored.sample]
 
 
-def perturbed(setting: Setting) -> dict[str, Any]:
+def alike(shown: Pixels) -> float:
+    """The share of covers that are the most frequent one, bit for bit."""
+    return Counter(cover.tobytes() for cover in shown).most_common(1)[0][1] / len(shown)
+
+
+PERTURBED = ("FGSM", "UAP")
+
+
+def perturbed(setting: Setting, name: str) -> dict[str, Any]:
     """Table 3's neighbors: pictures perturbed against one recognizer, shown to it and to the others."""
     faces = setting.faces
     seen, _ = tenth(faces.labels, 0)
     target, known = setting.read[setting.strong], setting.centers[setting.strong]
-    made = {
-        "FGSM": perturbations.fgsm(faces, target, known),
-        "UAP": perturbations.universal(faces.at(seen), faces, target, known),
-    }
-    return {
-        name: {"psnr": mean_psnr(shown, faces.pixels), "unretrained": report.plain(_named(setting, shown))}
-        for name, shown in made.items()
-    }
+    if name == "FGSM":
+        shown = perturbations.fgsm(faces, target, known)
+    else:
+        shown = perturbations.universal(faces.at(seen), faces, target, known)
+    return {"psnr": mean_psnr(shown, faces.pixels), "unretrained": _named(setting, shown, faces)}
 
 
-def _named(setting: Setting, shown: Pixels) -> dict[str, attacks.Recognition]:
+def _named(setting: Setting, shown: Pixels, seen: Faces) -> dict[str, attacks.Recognition]:
     """How often each recognizer, as it is, names the person behind a cover."""
     return {
-        name: attacks.unretrained(shown, setting.faces, one, setting.centers[name])
+        name: attacks.unretrained(shown, seen, one, setting.centers[name])
         for name, one in setting.read.items()
     }
 
 
-def splits(setting: Setting, trained: Mapping[str, DDM]) -> dict[str, Any]:
-    """Table 5: what each split keeps private, how well it comes back, and how far the public part is off."""
-    some = setting.faces.pixels[:: max(len(setting.faces) // 100, 1)]
-    found: dict[str, Any] = {}
-    for threshold in (20, 10, 1):
-        parts = [p3.split(face, threshold) for face in some]
-        shown = np.stack([jpeg.to_pixels(part.public_jpeg) for part in parts])
-        back = np.stack([jpeg.to_pixels(p3.join(part)) for part in parts])
-        found[f"P3({threshold})"] = {
-            "share": float(np.mean([part.secret_share for part in parts])),
-            "secret_bytes": float(np.mean([len(part.secret) for part in parts])),
-            "public_bytes": float(np.mean([len(part.public_jpeg) for part in parts])),
-            "recovered": mean_psnr(back, some),
-            "encrypted": mean_psnr(shown, some),
-        }
-    judge = setting.read[setting.strong]
-    index = np.arange(0, len(setting.faces), max(len(setting.faces) // 100, 1))
-    for name, net in opened(trained).items():
-        public, private = covers.maps(net, some)
-        back = covers.picture(net, public, private, some.shape[1:3])
-        embeddings = [
-            judge.embed_pixels(setting.faces.at(index).chips(judge.spec, one)) for one in (back, some)
-        ]
-        found[name] = {
-            "share": 1 / net.config.one_in,
-            "recovered": mean_psnr(back, some),
-            "recovered_ssim": mean_ssim(back, some),
-            "identity": float(cosines(*embeddings).mean()),
-            "encrypted": mean_psnr(covers.network(net)(some), some),
-        }
-    return found
+def some_faces(setting: Setting) -> Faces:
+    """About a hundred faces, spread over all people."""
+    return setting.faces.at(np.arange(0, len(setting.faces), max(len(setting.faces) // 100, 1)))
 
 
-def sizes(setting: Setting) -> dict[str, Any]:
+def p3_split(setting: Setting, threshold: int) -> dict[str, Any]:
+    """Table 5: what P3 keeps secret, how well it comes back, and how far the public part is off."""
+    some = some_faces(setting).pixels
+    parts = [p3.split(face, threshold) for face in some]
+    back = np.stack([jpeg.to_pixels(p3.join(part)) for part in parts])
+    return {
+        "share": float(np.mean([part.secret_share for part in parts])),
+        "secret_bytes": float(np.mean([len(part.secret) for part in parts])),
+        "public_bytes": float(np.mean([len(part.public_jpeg) for part in parts])),
+        "recovered": mean_psnr(back, some),
+        "encrypted": mean_psnr(np.stack([jpeg.to_pixels(part.public_jpeg) for part in parts]), some),
+    }
+
+
+def network_split(setting: Setting, net: DDM) -> dict[str, Any]:
+    """The same for a network, from the maps as they travel."""
+    judge, faces = setting.read[setting.strong], some_faces(setting)
+    public, private = covers.maps(net, faces.pixels)
+    back = covers.picture(net, public, private, faces.pixels.shape[1:3])
+    embeddings = [judge.embed_pixels(faces.chips(judge.spec, one)) for one in (back, faces.pixels)]
+    return {
+        "share": 1 / net.config.one_in,
+        "recovered": mean_psnr(back, faces.pixels),
+        "recovered_ssim": mean_ssim(back, faces.pixels),
+        "identity": float(cosines(*embeddings).mean()),
+        "encrypted": mean_psnr(covers.network(net)(faces.pixels), faces.pixels),
+    }
+
+
+def sizes(setting: Setting, name: str) -> dict[str, Any]:
     """Bytes of one 128-px face: private feature, whole private file, carrier; with the default settings."""
-    found = {}
     some = list(setting.faces.pixels[:: max(len(setting.faces) // 20, 1)])
-    for name in (name for name in METHODS if name != "avp"):  # whose bytes are those of `solid`
-        made = method(name).protect(name, some, Settings())
-        grant = Grant(1, bytes(32), made[0].check, made[0].private)
-        plaintext = PrivateFile(bytes(16), bytes(32), bytes(32), (grant,)).to_bytes()
-        _, recipient = identities.generate()
-        keys = tuple(identities.parse_recipients(recipient))
-        found[name] = {
-            "private_feature": float(np.mean([len(one.private) for one in made])),
-            "private_file": len(identities.seal(plaintext, identities.Recipients(keys))),
-            "carrier": float(np.mean([len(one.public) for one in made])),
-        }
-    return found
+    made = method(name).protect(name, some, Settings())
+    grant = Grant(1, bytes(32), made[0].check, made[0].private)
+    plaintext = PrivateFile(bytes(16), bytes(32), bytes(32), (grant,)).to_bytes()
+    _, recipient = identities.generate()
+    keys = tuple(identities.parse_recipients(recipient))
+    return {
+        "private_feature": float(np.mean([len(one.private) for one in made])),
+        "private_file": len(identities.seal(plaintext, identities.Recipients(keys))),
+        "carrier": float(np.mean([len(one.public) for one in made])),
+    }
 
 
-def readable(setting: Setting, net: DDM) -> maps.ReadableMaps:
+def returned(setting: Setting) -> dict[str, Any]:
+    """What the owner of the tool's files gets back, at 128 px and at the size that faces have on photos."""
+    count, read = setting.size.returned, setting.read
+    people = list(setting.lfw.people(at_least=10).values())[: setting.size.people]
+    names = [name for photos in people for name in photos[: setting.size.per_person]]
+    wild = owner.photos(owner.wild_photos(setting.data, count), "ddm", read)
+    kinds = {
+        targets.CUT: owner.cut_outs(some_faces(setting), "ddm", read),
+        targets.LFW: owner.photos(
+            [setting.lfw.picture(name) for name in names[:: max(len(names) // count, 1)]], "ddm", read
+        ),
+        targets.WILD: wild,
+        targets.LARGE: [pair for pair in wild if max(pair.before.shape) >= owner.LARGE],
+    }
+    return {name: owner.returned(pairs, read) for name, pairs in kinds.items() if pairs}
+
+
+def readable(setting: Setting, net: DDM) -> dict[str, Any]:
     """The attacks on readable maps."""
     judge = setting.read[setting.strong]
-    return maps.readable_maps(net.to(setting.device), setting.faces, judge, setting.size.maps, setting.device)
+    return asdict(maps.readable_maps(net, setting.faces, judge, setting.size.maps, setting.device))
+
+
+def toy_log(folder: Path) -> list[dict[str, float]]:
+    """What a run of the toy experiment wrote down."""
+    try:
+        log: list[dict[str, float]] = json.loads(read_file(folder / "toy.json"))
+    except ValueError as error:
+        raise UnreadableError(f"{folder} holds no toy experiment: {error}") from None
+    return log
 
 
 def portrait() -> Pixels:

@@ -116,7 +116,8 @@ def landmarks(
     known = _known(file)
     unknown = sorted(set(names) - known.keys())
     for done, name in enumerate(unknown):
-        known[name] = _found(lfw.picture(name))
+        picture = lfw.picture(name)
+        known[name] = found_landmarks(picture, usual_landmarks(picture.shape[1]))
         if progress:
             progress(done + 1, len(unknown))
         if done % 1000 == 999 or done + 1 == len(unknown):
@@ -144,11 +145,10 @@ def _remember(file: Path, known: dict[str, NDArray[np.float64]]) -> None:
     part.replace(file)
 
 
-def _found(pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """The landmarks of the face in the middle, which is the one the name belongs to."""
+def found_landmarks(pixels: NDArray[np.uint8], usual: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The landmarks of the face nearest to where it usually lies, (5, 2), or those where none is found."""
     from photoguard.detection import DetectionSettings, detect
 
-    usual = usual_landmarks(pixels.shape[1])
     faces = detect(pixels, DetectionSettings(min_face=TYPICAL_FACE))
     points = [np.array(face.landmarks) for face in faces]
     if not points:

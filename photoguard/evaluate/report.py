@@ -66,7 +66,16 @@ def sheet(path: Path, rows: Sequence[Pixels], side: int = 96) -> None:
         for right, picture in enumerate(row):
             small = Image.fromarray(picture).resize((side, side), Resampling.NEAREST)
             canvas.paste(small, (right * (side + 4) + 2, down * (side + 4) + 2))
+    path.parent.mkdir(parents=True, exist_ok=True)
     canvas.save(path, optimize=True)
+
+
+def small_figure(source: Path, target: Path) -> None:
+    """A copy of a drawing with few colors, for docs."""
+    with Image.open(source) as drawing:
+        small = drawing.convert("RGB").quantize(32)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    small.save(target, optimize=True)
 
 
 def file_name(name: str) -> str:
