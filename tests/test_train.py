@@ -5,6 +5,7 @@ import errno
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
 import zipfile
@@ -173,6 +174,40 @@ def test_ctrl_c_saves_and_the_resumed_run_has_the_same_curve(faces, tmp_path, mo
     assert straight.read_bytes() == resumed.read_bytes()
 
 
+def test_ctrl_c_in_the_middle_of_a_step_waits_for_its_end_and_exits_130(faces, tmp_path, photoguard):
+    """A real signal, right after the weights have moved: the checkpoint must not hold half a step."""
+    press = (
+        "import os, signal, torch\n"
+        "step, calls = torch.optim.Adam.step, []\n"
+        "def pressed(self, *args, **kwargs):\n"
+        "    done = step(self, *args, **kwargs)\n"
+        "    calls.append(1)\n"
+        "    if len(calls) == 2: os.kill(os.getpid(), signal.SIGINT)\n"
+        "    return done\n"
+        "torch.optim.Adam.step = pressed\n"
+    )
+    arguments = ["--data", faces.path, "--hold-out", "1", "--steps", "3", "--widths", "4,6,8"]
+    photoguard("train", "ddm", *arguments, "--out", tmp_path / "run", before=press, code=130)
+    assert torch.load(tmp_path / "run" / loop.CHECKPOINT, weights_only=True)["step"] == 2
+    config = ddm.Config(network=nets.DDMConfig(widths=(4, 6, 8)), steps=3)
+    for name in ("run", "straight"):
+        run(faces, tmp_path / name, config)
+    assert losses(tmp_path / "run") == losses(tmp_path / "straight")
+    one, other = ((tmp_path / name / ddm.WEIGHTS).read_bytes() for name in ("run", "straight"))
+    assert one == other
+
+
+def test_a_second_ctrl_c_does_not_wait():
+    with loop.patient() as stopping:
+        assert not stopping()
+        signal.raise_signal(signal.SIGINT)
+        assert stopping()
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):  # as before
+        signal.raise_signal(signal.SIGINT)
+
+
 def test_after_a_kill_the_run_goes_on_from_the_last_checkpoint(faces, tmp_path, monkeypatch):
     straight = run(faces, tmp_path / "straight")
     with monkeypatch.context() as patch:
@@ -209,6 +244,28 @@ def test_a_full_disk_keeps_the_previous_checkpoint(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "fsync", real)
     assert torch.load(tmp_path / loop.CHECKPOINT, weights_only=True) == {"step": 1}
     assert [p.name for p in tmp_path.iterdir()] == [loop.CHECKPOINT]
+
+
+def test_a_disk_that_fills_up_during_a_run_leaves_a_checkpoint_to_go_on_from(faces, tmp_path, monkeypatch):
+    straight = run(faces, tmp_path / "straight")
+    real, written = os.fsync, []
+
+    def full(handle):
+        if written.count("file") == 1:  # the first checkpoint went well
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return real(handle)
+
+    def count(folder, state, save=loop.save_checkpoint):
+        save(folder, state)
+        written.append("file")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        patch.setattr(loop, "save_checkpoint", count)
+        with pytest.raises(UnwritableError, match="full"):
+            run(faces, tmp_path / "full")
+    assert torch.load(tmp_path / "full" / loop.CHECKPOINT, weights_only=True)["step"] == 2
+    assert run(faces, tmp_path / "full").read_bytes() == straight.read_bytes()
 
 
 def test_two_processes_train_one_network(faces, tmp_path):
@@ -317,6 +374,26 @@ def test_msednet_is_rewarded_for_distance_and_has_no_discriminator_loss():
     assert torch.allclose(parts["total"], expected)
 
 
+def test_msed_training_drives_covers_away_and_plain_training_does_not():
+    """The sign of Eq. 13, seen in what it does."""
+
+    def far(name):
+        judge = objective(objective=name, away_weight=10.0)
+        optimizer = torch.optim.Adam(judge.parameters(), 1e-2)
+        for _ in range(12):
+            optimizer.zero_grad()
+            step_of(judge, 4, 32)["total"].backward()
+            optimizer.step()
+        return step_of(judge, 4, 32)["cover_mse"]
+
+    assert far("msed") > 1.5 * far("plain")
+
+
+def test_covers_are_made_as_they_were_trained(faces, tmp_path):
+    paper = run(faces, tmp_path / "paper", dataclasses.replace(TINY, objective="paper", steps=1))
+    assert weights.ddm_network(*weights.parsed(paper.read_bytes(), "x"), "x").config.fake == "noise"
+
+
 def test_without_the_collaborative_loss_only_reconstruction_counts():
     parts = step_of(objective(objective="plain"))
     assert torch.equal(parts["total"], parts["mse"])
@@ -362,6 +439,18 @@ def test_the_check_start_compares_private_and_public_maps():
     assert compared.abs().max() < 1e-3
     assert (wrong[:, 1] - 2).abs().max() < 1e-3 and (wrong[:, 0] + 2).abs().max() < 1e-3
     assert 0.2 < private.std() < 2
+
+
+def test_only_private_positions_must_be_spread_out():
+    """Below one map, the public positions of the shared map are zeros in `private`."""
+    judge = objective(network=nets.DDMConfig(widths=(4, 6, 8), blocks=1, one_in=256))
+    seen = []
+    judge_spread, ddm.spread = ddm.spread, lambda values: seen.append(values) or judge_spread(values)
+    try:
+        step_of(judge)
+    finally:
+        ddm.spread = judge_spread
+    assert seen[0].shape == (12, 4) and (seen[0] != 0).all()  # 4 of the 16 positions of a 64-px patch
 
 
 def test_a_private_map_that_is_a_constant_costs():
@@ -442,3 +531,21 @@ def test_the_toy_experiment_heaps_covers_and_keeps_groups(tmp_path):
     assert last["encrypted_rmse"] > 10 * last["recovered_rmse"]
     assert last["encrypted_groups"] < 3 < first["encrypted_groups"]
     assert Image.open(io.BytesIO(path.read_bytes())).size == (4 * 220, 3 * 220)
+
+
+def test_two_processes_train_the_toy_to_the_loss_of_one(tmp_path):
+    """torchrun, gloo: every process takes half of each batch, and the mean gradient is that of the whole."""
+    code = (
+        "import sys; from pathlib import Path; from photoguard.train import ddm_toy\n"
+        "ddm_toy.train(ddm_toy.ToyConfig(steps=50), Path(sys.argv[1]))\n"
+    )
+    (tmp_path / "toy.py").write_text(code)
+    root = Path(__file__).resolve().parents[1]
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    env = os.environ | {"PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
+    command += [str(tmp_path / "toy.py"), str(tmp_path / "both")]
+    subprocess.run(command, check=True, env=env, capture_output=True)
+    ddm_toy.train(ddm_toy.ToyConfig(steps=50), tmp_path / "alone")
+    (both,), (alone,) = (json.loads((tmp_path / name / "toy.json").read_text()) for name in ("both", "alone"))
+    for key in ("recovered_rmse", "encrypted_rmse"):
+        assert both[key] == pytest.approx(alone[key], rel=1e-3)

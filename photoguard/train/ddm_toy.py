@@ -58,7 +58,15 @@ def separation(cloud: Tensor, group: Tensor, groups: int) -> float:
 
 
 def train(config: ToyConfig, out: Path) -> Path:
-    """Run the experiment; writes toy.png and toy.json to `out` and returns the figure's path."""
+    """Run the experiment; writes toy.png and toy.json to `out` and returns the figure's path.
+
+    Under torchrun every process takes its share of each batch, and the loss is that of one process.
+    """
+    with loop.placed("cpu") as place:
+        return _train(config, out, place)
+
+
+def _train(config: ToyConfig, out: Path, place: loop.Place) -> Path:
     loop.seeded(config.seed)
     generator = torch.Generator().manual_seed(config.seed)
     network = ToyDDM()
@@ -68,20 +76,24 @@ def train(config: ToyConfig, out: Path) -> Path:
     shown, group = points(config, 60, generator)
     panels: list[tuple[int, Tensor, Tensor]] = []
     log = []
-    for step in tqdm(range(1, config.steps + 1), unit="step"):
+    for step in tqdm(range(1, config.steps + 1), unit="step", disable=not place.first):
         x, _ = points(config, config.batch // config.groups, generator)
-        recovered, encrypted = both(network, x, generator)
+        noise = torch.randn(len(x), network.private, generator=generator)
+        mine = slice(place.rank, None, place.count)
+        recovered, encrypted = both(network, x[mine], noise[mine])
         real, fake = network.discriminator(recovered), network.discriminator(encrypted)
         bce = F.binary_cross_entropy_with_logits(real, torch.ones_like(real))
         bce = bce + F.binary_cross_entropy_with_logits(fake, torch.zeros_like(fake))  # Eq. 5 and 6
-        far = (recovered - x).square().sum(1).mean()  # Eq. 7
+        far = (recovered - x[mine]).square().sum(1).mean()  # Eq. 7
         optimizer.zero_grad()
         loss = bce + config.recovered_weight * far  # D and G_e descend as one: lines 4 and 5 of Algorithm 1
         loss.backward()  # type: ignore[no-untyped-call]
+        loop.share_gradients(list(network.parameters()), place)
         optimizer.step()
         if step in config.shown_at or step == config.steps:
+            noise = torch.randn(len(shown), network.private, generator=generator)
             with torch.no_grad():
-                recovered, encrypted = both(network, shown, generator)
+                recovered, encrypted = both(network, shown, noise)
             error = (recovered - shown).square().sum(1).mean().sqrt().item()
             distance = (encrypted - shown).square().sum(1).mean().sqrt().item()
             log.append(
@@ -90,17 +102,17 @@ def train(config: ToyConfig, out: Path) -> Path:
                 | {"encrypted_groups": separation(encrypted, group, config.groups)}
             )
             panels.append((step, encrypted, recovered))
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "toy.json").write_text(json.dumps(log, indent=1) + "\n")
-    figure(shown, group, panels).save(out / "toy.png")
+    if place.first:
+        out.mkdir(parents=True, exist_ok=True)
+        (out / "toy.json").write_text(json.dumps(log, indent=1) + "\n")
+        figure(shown, group, panels).save(out / "toy.png")
     return out / "toy.png"
 
 
-def both(network: ToyDDM, x: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+def both(network: ToyDDM, x: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
     """Recovered and encrypted points (Eq. 2 and 4)."""
     public, private = network.encode(x)
-    fake = private + torch.randn(private.shape, generator=generator)
-    return network.decode(public, private), network.decode(public, fake)
+    return network.decode(public, private), network.decode(public, private + noise)
 
 
 def figure(shown: Tensor, group: Tensor, panels: list[tuple[int, Tensor, Tensor]]) -> Image.Image:
