@@ -392,6 +392,7 @@ def train(
             batch_size=None,
             sampler=range(run.step, config.steps),
             num_workers=workers,
+            worker_init_fn=loop.deaf,
         )
         try:
             learn(run, module, loader, faces, out, place, checkpoint_every)
@@ -416,24 +417,25 @@ def learn(
     log = loop.Log(out, run.step) if place.first else None
     started, images = time.monotonic(), 0
     bar = tqdm(total=config.steps, initial=run.step, disable=not place.first, unit="step", mininterval=1)
-    with bar:
+    with bar, loop.patient() as stopping:
         for pixels, unreadable in loader:
             x = loop.as_tensor(pixels.numpy(), place.device)
             run.window.append(descend(run, module, x, place))
             run.step, images = run.step + 1, images + len(x) * place.count
-            if log is None:
-                continue
-            bar.update()
-            last = run.step == config.steps
-            if run.step % LOG_EVERY == 0 or last:
-                shown = run.window_means() | {"images_per_second": images / (time.monotonic() - started)}
-                bar.set_postfix({name: f"{value:.4g}" for name, value in shown.items()})
-                log.write(run.step, **shown, unreadable=len(unreadable), unreadable_names=unreadable)
-            if run.step % checkpoint_every == 0 or last:
-                network = run.smooth()
-                log.write(run.step, **validate(network, faces, config.seed))
-                loop.save_sheet(out / "sheets" / f"{run.step:06d}.png", sheet(network, faces[128][:12]))
-                run.save(out)
+            if log is not None:
+                bar.update()
+                last = run.step == config.steps
+                if run.step % LOG_EVERY == 0 or last:
+                    shown = run.window_means() | {"images_per_second": images / (time.monotonic() - started)}
+                    bar.set_postfix({name: f"{value:.4g}" for name, value in shown.items()})
+                    log.write(run.step, **shown, unreadable=len(unreadable), unreadable_names=unreadable)
+                if run.step % checkpoint_every == 0 or last:
+                    network = run.smooth()
+                    log.write(run.step, **validate(network, faces, config.seed))
+                    loop.save_sheet(out / "sheets" / f"{run.step:06d}.png", sheet(network, faces[128][:12]))
+                    run.save(out)
+            if stopping():
+                raise KeyboardInterrupt
 
 
 def descend(run: Run, module: nn.Module, x: Tensor, place: loop.Place) -> dict[str, float]:
