@@ -119,6 +119,12 @@ def journal_for(voice: Voice, settings: str, by_content: bool) -> batch.Journal 
     return batch.Journal(key, settings.encode(), home, by_content) if key else None
 
 
+def warn_of_secrets(voice: Voice, cluster: str | None, what: str) -> None:
+    """Say that a secret will leave this machine in the clear."""
+    if cluster is not None and not cluster.startswith("tls://"):
+        voice.warn(f"your {what} goes to the cluster's workers in the clear; use a tls:// address")
+
+
 def show_plan(voice: Voice, album: Album, verb: str) -> None:
     """What a run would do, photo by photo."""
     for task in album.tasks:

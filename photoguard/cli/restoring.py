@@ -10,6 +10,7 @@ import typer
 
 from photoguard import batch, envelope, files, identities, png, remote
 from photoguard.cli import albums, options
+from photoguard.cli.key_models import default_key_model
 from photoguard.cli.keys import chosen_recipients, load_identities
 from photoguard.cli.protecting import PIXEL_CAP, face_numbers
 from photoguard.cli.voice import Voice, ask_passphrase, guarded
@@ -34,6 +35,7 @@ def decrypt(
     pictures: Pictures = None,
     private: options.Private = None,
     key: options.Key = None,
+    key_model: options.KeyModel = None,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -60,7 +62,7 @@ def decrypt(
     verbose: options.Verbose = False,
     debug: options.Debug = False,
 ) -> None:
-    """Restore photos: NAME.pub.png and its private file become NAME.restored.png."""
+    """Restore photos: NAME.pub.png and its private file become NAME.restored.png; AVP's chips need no other."""
     voice = Voice(json, quiet, verbose)
     inputs = albums.named(pictures, files_from)
     selection = batch.Selection(
@@ -79,7 +81,7 @@ def decrypt(
     if dry_run:
         albums.show_plan(voice, album, "restore")
         return
-    work = _restoring(voice, album, key, private)
+    work = _restoring(voice, album, key, private, key_model)
     work = replace(work, changed=changed, max_pixels=max_pixels, force=force, tidy=journal is None)
     albums.work_through(voice, album, work, _restored_text, "restored")
 
@@ -89,6 +91,7 @@ def verify(
     pictures: Pictures = None,
     private: options.Private = None,
     key: options.Key = None,
+    key_model: options.KeyModel = None,
     changed: options.Changed = False,
     recursive: options.Recursive = False,
     include: albums.Include = None,
@@ -110,12 +113,14 @@ def verify(
     )
     many = len(tasks) > 1 or files.is_folder(inputs[0])
     album = albums.Album(tasks, many, jobs, cluster=cluster)
-    work = _restoring(voice, album, key, private)
+    work = _restoring(voice, album, key, private, key_model)
     work = replace(work, changed=changed, max_pixels=max_pixels, write=False)
     albums.work_through(voice, album, work, _verified_text, "verified")
 
 
-def _restoring(voice: Voice, album: albums.Album, key: Path | None, private: list[Path] | None) -> Restoring:
+def _restoring(
+    voice: Voice, album: albums.Album, key: Path | None, private: list[Path] | None, key_model: Path | None
+) -> Restoring:
     """The work with the user's keys; a passphrase is asked for once, before other processes start."""
     from photoguard.batch.work import Restoring
 
@@ -127,15 +132,18 @@ def _restoring(voice: Voice, album: albums.Album, key: Path | None, private: lis
         return known[prompt]
 
     keys, chosen = tuple(load_identities(key, voice)), tuple(private or ())
-    if album.cluster is not None and not album.cluster.startswith("tls://"):
-        voice.warn("your key goes to the cluster's workers in the clear; use a tls:// address")
+    albums.warn_of_secrets(voice, album.cluster, "key")
+    model = None
+    if key_model is not None or default_key_model().exists():
+        model = files.read_file(key_model or default_key_model())
     if not album.many:
-        return Restoring(keys, chosen, ask=ask)
+        return Restoring(keys, chosen, key_model=model, ask=ask)
     first = next((path for task in album.tasks for path in task.secrets), None)
     locked = first is not None and identities.stanzas(identities.dearmored(files.read_file(first))) == [
         "scrypt"
     ]
-    return Restoring(keys, chosen, passphrase=ask("Passphrase of the private files") if locked else None)
+    phrase = ask("Passphrase of the private files") if locked else None
+    return Restoring(keys, chosen, passphrase=phrase, key_model=model)
 
 
 def _restored_text(record: dict[str, Any]) -> str:
