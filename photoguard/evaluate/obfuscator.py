@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 NAME = "obfuscator"
 SHIPPED, NOISE, OPEN = "photoguard", "noise on the picture", "undefended"
+SMALLEST_HALF = 8  # faces
 SAME_PERSON = 0.75  # cosine from which a held-out face is taken for somebody in the training set; of two
 # faces drawn by lot, one pair in 10,000 has more than 0.73
 
@@ -110,6 +111,7 @@ def evaluate_obfuscator(
     report.write(out, results, NAME, tables.page)
     draw(out, out, results, log)
     if page:
+        page.parent.mkdir(parents=True, exist_ok=True)
         page.write_text(tables.page(results))
         draw(page.parent / "images", out, results, log)
     return results
@@ -142,6 +144,11 @@ def prepare(
         stranger = strangers(pixels, read(training, config), judge, config)
         known = int((~stranger).sum())
         held, pixels = held.at(np.flatnonzero(stranger)), pixels[stranger]
+    if len(held) < 2 * SMALLEST_HALF:
+        raise UsageError(
+            f"only {len(held)} faces of people not trained on are left",
+            "more pictures, or a larger --hold-out",
+        )
     if effort.pictures is not None:
         held, pixels = held.at(np.arange(min(effort.pictures, len(held)))), pixels[: effort.pictures]
     order = np.random.default_rng(0).permutation(len(held))

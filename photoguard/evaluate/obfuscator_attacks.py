@@ -42,14 +42,15 @@ class Effort:
     pictures: int | None  # held-out faces that take part; None: all
     guess: Training
     restore: Training
+    pairs: int  # faces of the attacker's half that reconstructors learn from
     judged: int  # restored faces that are measured
     draws: int  # releases of every tested face
     urec: int  # channels of URec's first block, of the paper's 64
     resrec: int
 
 
-FULL = Effort(None, Training(12, 2e-3), Training(10, 2e-3, batch=16), 400, 4, 4, 16)
-QUICK = Effort(400, Training(4, 2e-3), Training(3, 3e-3, batch=16), 100, 2, 2, 8)
+FULL = Effort(None, Training(8, 2e-3), Training(6, 2e-3, batch=16), 600, 400, 4, 4, 16)
+QUICK = Effort(400, Training(4, 2e-3), Training(3, 3e-3, batch=16), 200, 100, 2, 2, 8)
 
 
 @dataclass(frozen=True)
@@ -264,7 +265,7 @@ def restored(
     device: str,
 ) -> Restored:
     """A reconstructor from scratch, on pairs of features and faces of one half; tested on the other."""
-    own, others = halves[0], halves[1][: effort.judged]
+    own, others = halves[0][: effort.pairs], halves[1][: effort.judged]
     torch.manual_seed(0)
     net = Received(victim, make())
     inputs = np.concatenate([victim.sent[own], victim.mirrored[own]])
