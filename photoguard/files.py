@@ -26,7 +26,7 @@ PHOTO_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".mpo", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif"}
 )
 PHOTO_SUFFIXES |= {".heic", ".heif", ".hif", ".avif"}
-PUBLIC_SUFFIX, PRIVATE_SUFFIX = ".pub.png", ".priv"
+PUBLIC_SUFFIX, PRIVATE_SUFFIX, CHIP_SUFFIX = ".pub.png", ".priv", ".avp.png"
 STAGING = ".photoguard-"
 COMMITTED = ".done"
 STAGE = re.compile(re.escape(STAGING) + r"[0-9a-f]{16}(\.force)?(\.done)?")
@@ -96,7 +96,11 @@ def read_file(path: Path, limit: int = 1 << 31, count: int = -1) -> bytes:
 def is_own_output(path: Path) -> bool:
     """Whether the name is one that photoguard gives to its own files."""
     name = path.name.lower()
-    return name.endswith((PUBLIC_SUFFIX, PRIVATE_SUFFIX)) or ".restored." in name or name.startswith(STAGING)
+    return (
+        name.endswith((PUBLIC_SUFFIX, PRIVATE_SUFFIX, CHIP_SUFFIX))
+        or ".restored." in name
+        or name.startswith(STAGING)
+    )
 
 
 def photos_in(folder: Path, recursive: bool) -> list[Path]:
@@ -361,3 +365,8 @@ def public_name(source: Path, whole_name: bool = False) -> str:
 def private_beside(public: Path) -> Path:
     """`photo.priv` beside photo.pub.png."""
     return public.with_name(stem_of(public, PUBLIC_SUFFIX) + PRIVATE_SUFFIX)
+
+
+def chip_beside(public: Path, number: int) -> Path:
+    """`photo.face2.avp.png` beside photo.pub.png."""
+    return public.with_name(f"{stem_of(public, PUBLIC_SUFFIX)}.face{number}{CHIP_SUFFIX}")

@@ -106,6 +106,14 @@ def similarity(source: Points, target: Points) -> NDArray[np.float64]:
     return np.array([[a.real, -a.imag, b.real], [a.imag, a.real, b.imag]])
 
 
+def chip_scale(landmarks: Points, template: Points) -> float:
+    """By how much a face is enlarged on its way to a template; below 1 it is made smaller."""
+    import numpy as np
+
+    matrix = similarity(landmarks, template)
+    return float(np.hypot(matrix[0, 0], matrix[1, 0]))
+
+
 def to_chip(
     pixels: NDArray[np.uint8], matrix: NDArray[np.float64], height: int, width: int
 ) -> NDArray[np.uint8]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import cv2
 import numpy as np
@@ -14,9 +14,14 @@ from numpy.typing import NDArray
 from photoguard import envelope, files, identities, images, methods, png, sealed
 from photoguard.detection import DetectionSettings, Face, detect
 from photoguard.errors import DamagedError, DoubtError, NoFaceError, UsageError
-from photoguard.geometry import Box, owned
+from photoguard.geometry import Box, chip_scale, owned
 from photoguard.identities import Identity, Recipients
 from photoguard.images import Photo
+from photoguard.methods import avp, avp_payload
+from photoguard.recognizers.table import TEMPLATES
+
+if TYPE_CHECKING:
+    from photoguard.methods.avp_chips import Chip
 
 MARGIN = 0.25  # of the face's longer side, on every side: hair and ears belong to the face
 
@@ -48,6 +53,7 @@ class Protection:
     covered: tuple[int, ...]  # their numbers; regions come after them in the file
     portable: bool
     notices: tuple[str, ...] = field(default=())
+    chips: dict[int, Chip] = field(default_factory=dict)  # of avp, by the face's number in the file
 
     @property
     def kept(self) -> tuple[int, ...]:
@@ -55,17 +61,33 @@ class Protection:
         return tuple(n for n in range(1, len(self.found) + 1) if n not in self.covered)
 
 
-def protect(data: bytes, source: Path, options: Options) -> Protection:
-    """Find the faces of a photo, cover them, and seal what the covers replaced."""
+def protect(
+    data: bytes,
+    source: Path,
+    options: Options,
+    recipients: Recipients | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Protection:
+    """Find the faces of a photo, cover them, and seal what the covers replaced.
+
+    `recipients` are whom AVP's sealed chips are for; `progress` hears of its search.
+    """
     photo = images.decode(data, files.shown(source), options.max_pixels)
     found = find(photo, options)
     covered = select(found, options)
-    boxes = [_region(found[n - 1].box.grown(options.margin), photo) for n in covered]
+    faces: list[Face | None] = [found[n - 1] for n in covered]
+    boxes = [_region(face.box.grown(options.margin), photo) for face in faces if face]
     boxes += [_region(box, photo) for box in options.regions]
-    boxes = [box for number, box in enumerate(boxes) if owned(boxes, number).any()]  # others cover the rest
+    faces += [None] * len(options.regions)
+    own = [number for number in range(len(boxes)) if owned(boxes, number).any()]  # others cover the rest
+    boxes, faces = [boxes[n] for n in own], [faces[n] for n in own]
     if not boxes:
         raise no_face(source)
     parts = _cover(photo, boxes, options)
+    chips, notices = _chips(photo, faces, options, recipients, progress)
+    for number, chip in chips.items():
+        part = parts[number - 1]
+        parts[number - 1] = replace(part, cover=avp.on_photo(chip.pixels, part.cover))
     picture = _picture(photo, boxes, parts)
     public, keys = envelope.seal(
         photo.width,
@@ -83,7 +105,8 @@ def protect(data: bytes, source: Path, options: Options) -> Protection:
     )
     carrier = public.to_bytes() if options.portable else None
     private = envelope.PrivateFile(public.photo_id, sealed.fingerprint(picture), keys[0], grants, carrier)
-    return Protection(picture, public, private, tuple(found), covered, options.portable, photo.notices)
+    notices = (*photo.notices, *notices)
+    return Protection(picture, public, private, tuple(found), covered, options.portable, notices, chips)
 
 
 def no_face(source: Path) -> NoFaceError:
@@ -147,6 +170,35 @@ def _cover(photo: Photo, boxes: list[Box], options: Options) -> list[methods.Cov
     return methods.method(options.method).protect(options.method, patches, options.settings)
 
 
+def _chips(
+    photo: Photo,
+    faces: Sequence[Face | None],
+    options: Options,
+    recipients: Recipients | None,
+    progress: Callable[[int, int], None] | None,
+) -> tuple[dict[int, Chip], tuple[str, ...]]:
+    """AVP's chip for every face, by its number in the file, and what the user should know of them."""
+    wanted = options.settings.chips
+    shown = {number: face for number, face in enumerate(faces, start=1) if face is not None}
+    if wanted is None or not shown:
+        return {}, ()
+    from photoguard.methods import avp_chips
+    from photoguard.recognizers import chip_for
+
+    spec = avp_chips.spec_for(wanted.recognizers)
+    pixels = photo.shallow()
+    aligned = np.stack([chip_for(spec, pixels, face.landmarks) for face in shown.values()])
+    chips = avp_chips.encrypt(aligned, wanted, recipients, progress)
+    notices = []
+    for number, face in shown.items():
+        scale = chip_scale(face.landmarks, TEMPLATES[spec.template])
+        if scale > 1:
+            notices.append(
+                f"face {number} is smaller than its chip and was enlarged {scale:.1f} times for it"
+            )
+    return dict(zip(shown, chips, strict=True)), tuple(notices)
+
+
 def _picture(photo: Photo, boxes: list[Box], parts: Sequence[methods.Covered]) -> Photo:
     pixels = photo.pixels.copy()
     alpha = None if photo.alpha is None else photo.alpha.copy()
@@ -180,8 +232,9 @@ def protect_file(
     proof: Sequence[Identity] = (),
     force: bool = False,
     tidy: bool = True,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Protection:
-    """Protect one file: both outputs are written, checked as they lie on disk, then put in place together.
+    """Protect one file: all outputs are written, checked as they lie on disk, then put in place together.
 
     `tidy` first finishes what killed runs left in the folder, which costs as much as the folder is long.
     """
@@ -189,17 +242,22 @@ def protect_file(
         raise UsageError("the public and the private file must be in one folder", "move one afterwards")
     if tidy:  # first: what they left decides which outputs exist
         files.finish_killed_runs(public.parent)
-    for target in (public, private):
+    chips = (files.chip_beside(public, 1),) if options.settings.chips else ()
+    for target in (public, private, *chips):
         if files.is_same(target, source):
             raise UsageError(f"{files.shown(target)} is the photo itself", "choose another name with -o")
         if not force:
             files.refuse_existing(target)
-    protection = protect(files.read_file(source), source, options)
+    protection = protect(files.read_file(source), source, options, recipients, progress)
     with files.staged(public.parent, force, tidy) as stage:
         carrier = None if options.portable else protection.public.to_bytes()
         picture = stage.add(public.name, images.encode_public(protection.picture, carrier))
         secret = stage.add(private.name, identities.seal(protection.private.to_bytes(), recipients))
         check_written(picture.read_bytes(), secret.read_bytes(), protection, proof)
+        for number, chip in protection.chips.items():
+            name = files.chip_beside(public, number).name
+            written = stage.add(name, images.encode_lossless(chip.pixels)).read_bytes()
+            _check_chip(written, chip, f"the chip of face {number}", proof)
         stage.publish()
     return protection
 
@@ -225,3 +283,16 @@ def _prove(secret: bytes, protection: Protection, proof: Sequence[Identity]) -> 
     opened = envelope.PrivateFile.from_bytes(identities.unseal(secret, proof))
     if opened != protection.private:
         raise DamagedError("the private file did not survive being written")
+
+
+def _check_chip(data: bytes, chip: Chip, name: str, proof: Sequence[Identity]) -> None:
+    if not {kind for kind, _ in png.list_chunks(data)} <= png.PUBLIC_CHUNKS:
+        raise DamagedError(f"{name} holds more than it should")
+    written = images.decode(data, name).pixels
+    if not np.array_equal(written, chip.pixels):
+        raise DamagedError(f"{name} did not survive being written")
+    payload = avp_payload.carried(written)
+    if payload.kind != avp_payload.SEALED or not proof:
+        return
+    if not np.array_equal(avp_payload.unseal(payload, proof), chip.restored):
+        raise DamagedError(f"{name} does not open with your key")

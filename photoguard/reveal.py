@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from photoguard import envelope, identities, images, methods, png, sealed
@@ -13,8 +14,10 @@ from photoguard.errors import DamagedError, UsageError, WrongKeyError
 from photoguard.geometry import owned
 from photoguard.identities import Ask, Identity
 from photoguard.images import Photo
+from photoguard.methods import avp_payload
 from photoguard.protect import as_grey
 
+CHIP_SIDE = 256  # pixels: no photo with a face to cover is as small as recognizers' chips
 CHANGED_HINT = "`--changed` restores the faces into the picture as it is now"
 
 
@@ -73,6 +76,33 @@ def reveal(
             raise DamagedError("the restored photo is not the one that was sealed")
     name = metadata.name if metadata else None
     return Restored(restored, tuple(sorted(grants)), closed, name, exact, altered)
+
+
+def chip_in(data: bytes, alone: bool) -> NDArray[np.uint8] | None:
+    """AVP's chip, when a picture is one; without a private file (`alone`), a small picture has to be one."""
+    if png.public_chunk(data) is not None:
+        return None
+    photo = images.decode(data, "the picture")
+    small = max(photo.width, photo.height) <= CHIP_SIDE
+    if photo.pixels.dtype == np.uint8 and (avp_payload.is_chip(photo.pixels) or (alone and small)):
+        return photo.pixels
+    return None
+
+
+def reveal_chip(
+    pixels: NDArray[np.uint8], keys: Sequence[Identity], ask: Ask | None, key_model: bytes | None = None
+) -> Restored:
+    """The face behind a chip, from the chip alone; a learned one takes the key model's file as well."""
+    payload = avp_payload.carried(pixels)
+    if payload.kind == avp_payload.SEALED:
+        face = avp_payload.unseal(payload, keys, ask)
+    elif key_model is None:
+        raise WrongKeyError("this chip takes a learned key model", "name its file with --key-model FILE")
+    else:
+        from photoguard.methods.avp_keys import unlearned
+
+        face = unlearned(pixels, payload, identities.unseal(key_model, keys, ask))
+    return Restored(Photo(face), (1,), (), None, False, False)
 
 
 def _public(chunk: bytes | None, private: Sequence[envelope.PrivateFile]) -> envelope.PublicFile:

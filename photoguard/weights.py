@@ -100,6 +100,15 @@ def parsed(data: bytes, name: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 def save(path: Path, tensors: Mapping[str, Tensor], config: Mapping[str, Any], half: bool = False) -> str:
     """Write a weights file, whole or not at all; returns its sha256."""
+    data = packed(tensors, config, half)
+    with staged(path.parent, force=True) as stage:
+        stage.add(path.name, data)
+        stage.publish()
+    return hashlib.sha256(data).hexdigest()
+
+
+def packed(tensors: Mapping[str, Tensor], config: Mapping[str, Any], half: bool = False) -> bytes:
+    """A weights file's bytes, which `parsed` reads."""
     import torch
     from safetensors.torch import save as serialise
 
@@ -108,11 +117,7 @@ def save(path: Path, tensors: Mapping[str, Tensor], config: Mapping[str, Any], h
         for name, value in tensors.items()
     }
     # One entry alone: safetensors writes several in any order, and the same weights must be the same bytes.
-    data = serialise(kept, {FORMAT: json.dumps(dict(config), sort_keys=True)})
-    with staged(path.parent, force=True) as stage:
-        stage.add(path.name, data)
-        stage.publish()
-    return hashlib.sha256(data).hexdigest()
+    return serialise(kept, {FORMAT: json.dumps(dict(config), sort_keys=True)})
 
 
 def ddm_network(tensors: Mapping[str, Tensor], config: Mapping[str, Any], name: str) -> DDM:

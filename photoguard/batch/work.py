@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ class Encrypting:
     proof: tuple[Identity, ...] = ()
     force: bool = False
     tidy: bool = True  # not for many photos: the run itself does it once a folder
+    progress: Callable[[int, int], None] | None = None  # of AVP's search, where a person watches one photo
 
     def load(self) -> None:
         """Load what the work needs, for a process that is about to fork workers."""
@@ -45,6 +47,10 @@ class Encrypting:
         prepare = getattr(method(self.options.method), "network", None)
         if prepare:
             prepare()
+        if self.options.settings.chips:
+            from photoguard.methods.avp_chips import spec_for
+
+            spec_for(self.options.settings.chips.recognizers)
 
     def __call__(self, task: Task) -> Report:
         """Protect one photo."""
@@ -60,15 +66,26 @@ class Encrypting:
             proof=self.proof,
             force=self.force or may_replace(task),
             tidy=self.tidy,
+            progress=self.progress,
         )
         record = protected_record(task, made)
         size = task.source.stat().st_size
-        return Report(record, (task.private, task.public), len(record["covers"]), size, made.notices)
+        chips = (Path(chip["file"]) for chip in record.get("chips", ()))
+        outputs = (task.private, task.public, *chips)
+        return Report(record, outputs, len(record["covers"]), size, made.notices)
 
 
 def protected_record(task: Task, made: Protection) -> dict[str, Any]:
     """What a script is told about a protected photo."""
-    return {
+    chips = [
+        {
+            "face": number, "file": str(files.chip_beside(task.public, number)), "cosine": chip.cosines,
+            "ssim_e": chip.ssim_e, "ssim_d": chip.ssim_d, "steps": chip.steps, "seconds": chip.seconds,
+            "survived": chip.survived,
+        }
+        for number, chip in made.chips.items()
+    ]  # fmt: skip
+    return ({"chips": chips} if chips else {}) | {
         "source": str(task.source),
         "public": str(task.public),
         "private": str(task.private),
@@ -115,6 +132,7 @@ class Restoring:
     write: bool = True
     tidy: bool = True
     passphrase: str | None = field(default=None, repr=False)  # of private files locked with one
+    key_model: bytes | None = field(default=None, repr=False)  # a learned one, for AVP's learned chips
     ask: Ask | None = None  # for it, where a person can be asked: not in other processes
 
     def load(self) -> None:
@@ -139,12 +157,16 @@ class Restoring:
                 files.refuse_existing(task.public)
         data = files.read_file(task.source)
         beside = self.private or task.secrets
-        if not beside:
+        chip = reveal.chip_in(data, alone=not beside)
+        if chip is None and not beside:
             expected = files.shown(files.private_beside(task.source))
             raise UnreadableError(f"{expected} does not exist", "name the private file with --private")
-        secrets = [files.read_file(path) for path in beside]
-        opened = reveal.open_private(secrets, self.identities, self._asked())
-        restored = reveal.reveal(data, opened, self.changed, self.max_pixels)
+        if chip is not None:
+            restored = reveal.reveal_chip(chip, self.identities, self._asked(), self.key_model)
+        else:
+            secrets = [files.read_file(path) for path in beside]
+            opened = reveal.open_private(secrets, self.identities, self._asked())
+            restored = reveal.reveal(data, opened, self.changed, self.max_pixels)
         record = {
             "picture": str(task.source), "opened": list(restored.opened), "closed": list(restored.closed),
             "exact": restored.exact, "changed": restored.changed, "name": restored.name,

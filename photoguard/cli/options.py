@@ -24,6 +24,15 @@ Key = Annotated[
         "your default identity when left out.",
     ),
 ]
+KeyModel = Annotated[
+    Path | None,
+    typer.Option(
+        "--key-model",
+        readable=False,
+        help="Learned key model that AVP's chips were made with; the one that `keygen --model` wrote to your "
+        "config folder when left out.",
+    ),
+]
 Private = Annotated[
     list[Path] | None,
     typer.Option(

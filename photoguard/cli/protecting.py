@@ -11,12 +11,15 @@ import typer
 
 from photoguard import batch, files, remote
 from photoguard.cli import albums, options
+from photoguard.cli.key_models import load_key_model
 from photoguard.cli.keys import chosen_recipients, has_identity, proof_identities
 from photoguard.cli.voice import Voice, guarded
 from photoguard.errors import UsageError
 from photoguard.geometry import Box
 
 PIXEL_CAP = 200_000_000
+SEALED = "sealed"
+SHIPPED_RECOGNIZER = "photoguard-small"
 
 
 class MethodName(StrEnum):
@@ -26,6 +29,7 @@ class MethodName(StrEnum):
     solid = "solid"
     blur = "blur"
     pixelate = "pixelate"
+    avp = "avp"
 
 
 @guarded
@@ -73,6 +77,39 @@ def encrypt(
             help="Restore ddm faces with at least so many decibels (exit 9 if not).",
         ),
     ] = None,
+    recognizer: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--recognizer",
+            help="With avp: the recognizer that still knows the faces, as `recognizers list` names it; the "
+            "one that ships with photoguard when left out. Repeat it for chips that several know.",
+        ),
+    ] = None,
+    key_model: Annotated[
+        str,
+        typer.Option(
+            "--key-model",
+            help="With avp: what turns a lone chip back into the face. sealed: your identity, the face "
+            "travels in the chip; learned: the key model that `keygen --model` made, or its file.",
+        ),
+    ] = SEALED,
+    robust: Annotated[
+        str,
+        typer.Option(
+            "--robust",
+            help="With avp: what recognition survives: jpeg, resize or jpeg,resize. A sealed chip's hidden "
+            "face does not survive it.",
+        ),
+    ] = "",
+    cosine: Annotated[
+        float,
+        typer.Option(
+            "--cosine",
+            min=0.0,
+            max=1.0,
+            help="With avp: how near chip and face must be to the recognizer (exit 9 if not).",
+        ),
+    ] = 0.98,
     to: options.To = None,
     passphrase: Annotated[
         bool, typer.Option("--passphrase", help="Seal to a passphrase instead of recipients.")
@@ -142,6 +179,9 @@ def encrypt(
     )
     if quality is not None and (exact or method is not MethodName.ddm):
         raise UsageError("--quality belongs to --method ddm without --exact", "leave one of them out")
+    of_avp = (recognizer, key_model != SEALED, robust)
+    if any(of_avp) and method is not MethodName.avp:
+        raise UsageError("--recognizer, --key-model and --robust belong to --method avp", "add -m avp")
     chosen_faces, kept = _faces(faces), face_numbers(keep, "--keep")
     regions = tuple(map(_box, region or []))
     inputs = albums.named(photos, files_from)
@@ -159,12 +199,17 @@ def encrypt(
     proof = proof_identities(recipients, voice)
 
     from photoguard.batch.work import Encrypting
-    from photoguard.methods import Settings
+    from photoguard.methods import Chips, Settings
     from photoguard.protect import Options
+
+    chips = None
+    if method is MethodName.avp:
+        learned = None if key_model == SEALED else load_key_model(key_model, voice)
+        chips = Chips(tuple(recognizer or [SHIPPED_RECOGNIZER]), cosine, _robust(robust), learned)
 
     choice = Options(
         method=method.value,
-        settings=Settings(strength, exact, quality),
+        settings=Settings(strength, exact, quality, chips),
         detection=detection_settings(min_face, threshold, thorough),
         faces=chosen_faces,
         keep=kept,
@@ -183,8 +228,13 @@ def encrypt(
         return
     if cluster is not None:  # a secret key does not leave this machine
         proof = []
+        if passphrase:
+            albums.warn_of_secrets(voice, cluster, "passphrase")
         voice.note("On a cluster the private files are not opened as a test: check some with `verify`.")
-    work = Encrypting(choice, recipients, tuple(proof), force, tidy=journal is None)
+    progress = None if many or chips is None else voice.counter("step")
+    work = Encrypting(choice, recipients, tuple(proof), force, tidy=journal is None, progress=progress)
+    if chips is not None and not many:
+        work.load()  # a recognizer without weights is an error before anything is looked at
     albums.work_through(voice, album, work, _protected_text, "protected")
 
 
@@ -205,7 +255,18 @@ def _protected_text(record: dict[str, Any]) -> str:
     if record["kept"]:
         text += f"; left readable: face {', '.join(map(str, record['kept']))}"
     public, private = files.shown(record["public"]), files.shown(record["private"])
-    return f"{text}\n  public   {public}\n  private  {private}"
+    text = f"{text}\n  public   {public}\n  private  {private}"
+    return text + "".join(map(_chip_text, record.get("chips", ())))
+
+
+def _chip_text(chip: dict[str, Any]) -> str:
+    known = ", ".join(f"{name} {cosine:.4f}" for name, cosine in chip["cosine"].items())
+    survived = "".join(f", {cosine:.3f} after {what}" for what, cosine in chip["survived"].items())
+    return (
+        f"\n  face {chip['face']:<3} {files.shown(chip['file'])}\n"
+        f"           cosine {known}{survived}; SSIM {chip['ssim_e']:.3f} hidden, "
+        f"{chip['ssim_d']:.3f} restored; {chip['steps']} steps, {chip['seconds']:.1f} s"
+    )
 
 
 def _faces(text: str) -> Literal["all", "largest", "none"] | tuple[int, ...]:
@@ -222,6 +283,14 @@ def face_numbers(text: str, option: str) -> tuple[int, ...]:
     if any(number < 1 for number in numbers) or (text and not numbers):
         raise UsageError(f"{option} {text!r} is not a list of face numbers", f"like this: {option} 1,3")
     return numbers
+
+
+def _robust(text: str) -> tuple[str, ...]:
+    chosen = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+    strange = [part for part in chosen if part not in ("jpeg", "resize")]
+    if strange:
+        raise UsageError(f"--robust does not know {strange[0]!r}", "it takes jpeg, resize or jpeg,resize")
+    return chosen
 
 
 def _box(text: str) -> Box:

@@ -62,7 +62,7 @@ def decrypt(
     verbose: options.Verbose = False,
     debug: options.Debug = False,
 ) -> None:
-    """Restore photos: NAME.pub.png and its private file become NAME.restored.png; AVP's chips need no other."""
+    """Restore photos: NAME.pub.png and its private file become NAME.restored.png; chips need the key only."""
     voice = Voice(json, quiet, verbose)
     inputs = albums.named(pictures, files_from)
     selection = batch.Selection(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from importlib import import_module
 from typing import Any, Protocol, cast
@@ -20,12 +20,23 @@ METHODS = {"ddm": "ddm", "avp": "avp", "solid": "covers", "blur": "covers", "pix
 
 
 @dataclass(frozen=True)
+class Chips:
+    """What AVP's chips are made for, and what undoes them."""
+
+    recognizers: tuple[str, ...]  # names; one chip serves all of them
+    least: float = 0.98  # cosine to the face's own embedding below which a chip is refused
+    robust: tuple[str, ...] = ()  # what recognition is to survive: jpeg, resize
+    key_model: bytes | None = field(default=None, repr=False)  # a learned one; None: the face is sealed in
+
+
+@dataclass(frozen=True)
 class Settings:
     """What the user may choose about a cover."""
 
     strength: float = 1.0  # 1 is the safe default; larger hides more
     exact: bool = False  # restore every pixel
     quality: float | None = None  # restore with at least so many decibels (ddm)
+    chips: Chips | None = None  # of avp
 
 
 @dataclass(frozen=True)

@@ -192,5 +192,10 @@ def marked_nonce(payload: Payload, secret: bytes) -> bytes:
     return nonce
 
 
+def derived(secret: bytes, label: bytes) -> bytes:
+    """A key for one purpose from the owner's secret."""
+    return hmac.digest(secret, label, "sha256")
+
+
 def _tag(secret: bytes, nonce: bytes) -> bytes:
-    return hmac.digest(secret, b"photoguard chip nonce" + nonce, "sha256")[:TAG]
+    return derived(secret, b"photoguard chip nonce" + nonce)[:TAG]

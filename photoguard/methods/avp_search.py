@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import torch
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 
     from photoguard.methods.avp_target import Judged, Target
 
-    Progress = Callable[[int, int], None]  # steps done, faces still at it
+    Progress = Callable[[int, int], None]  # steps done, steps at most
 
 
 class Key(Protocol):
     """What restores pictures (B, 3, H, W) of 0..255; `rows` (B,) says which originals they stand for."""
 
-    def __call__(self, chips: Tensor, rows: Tensor) -> Tensor:
+    def __call__(self, chips: Tensor, rows: Tensor, /) -> Tensor:
         """The restored pictures, of 0..255, with gradient."""
         ...
 
@@ -100,10 +100,11 @@ def published(
     progress: Progress | None = None,
 ) -> list[Found]:
     """Algorithm 1. A face whose worst network has reached `until` on rounded pixels stops there."""
-    clock = _Clock(originals, key, progress)
-    rows = clock.rows
+    clock = _Clock(originals, key, settings.steps, progress)
+    rows = clock.unfinished()
     picture = _noise(originals, settings.seed) / 255 if start is None else start / 255
     gradient = torch.zeros_like(picture)
+    enough = Goal(reached=until, ssim_e=math.inf)
     beta = torch.full((len(rows), 1, 1, 1), settings.step, device=picture.device)
     increases = torch.zeros(len(rows), device=picture.device)
     before = torch.full((len(rows),), math.inf, device=picture.device)
@@ -131,8 +132,7 @@ def published(
             before = loss.detach()
             clock.tick()
             saved = (picture * 255).round().clamp(0, 255)
-            now = target(saved, rows)
-            stay = clock.note(saved, loss, now, None, now.reached.amin(1) >= until)
+            stay = clock.note(rows, saved, loss, target(saved, rows), None, enough, latest=True)
         if not bool(stay.any()):
             break
         rows, picture, gradient = rows[stay], picture[stay], gradient[stay]
@@ -153,18 +153,41 @@ class Goal:
 
 
 @dataclass(frozen=True)
+class Round:
+    """One attempt: so many steps, the rate falling over `fall` of them."""
+
+    steps: int
+    fall: int
+
+
+@dataclass(frozen=True)
 class Fast:
     """The search that photoguard uses: Adam on the rounded picture, each face until it meets its goal."""
 
     goal: Goal = Goal()
-    steps: int = 300
-    rate: float = 6.0  # gray levels a step at first
-    rate_end: float = 0.5  # at the last step; the way down is half a cosine over `fall` steps
-    fall: int = 80
+    # Most faces need 30 to 60 steps with most recognizers. Faces that are hard to reach, and those whose
+    # search went astray, get a second round from another start that keeps its large steps for longer.
+    rounds: tuple[Round, ...] = (Round(120, 50), Round(400, 280))
+    steps: int | None = None  # at most, all rounds together
+    rate: float = 48.0  # gray levels a step at first: noise is far from the goal, and most starts are as good
+    rate_end: float = 2.4  # later; the way down is half a cosine
     betas: tuple[float, float] = (0.8, 0.95)
     hiding_weight: float = 1e-3  # of L_v
+    likeness_weight: float = 3.0  # of what SSIM_e, or a negative's, has above three fifths of its goal
     key_weight: float = 2.0  # of 1 - SSIM and the mean square of what the key restores
     seed: int | None = None
+
+
+@dataclass(frozen=True)
+class _Task:
+    """What one search is given, for all of its faces."""
+
+    originals: Tensor
+    target: Target
+    key: Key | None
+    settings: Fast
+    carried: Tensor | None
+    distortions: Sequence[Callable[[Tensor], Tensor]]
 
 
 def fast(
@@ -178,51 +201,68 @@ def fast(
     distortions: Sequence[Callable[[Tensor], Tensor]] = (),
     progress: Progress | None = None,
 ) -> list[Found]:
-    """Pictures that meet the goal, or the best of `steps` steps.
+    """Pictures that meet the goal, or the best that was met.
 
     `start` is where the search begins, else noise. `carried` (N, 3, H, W) of uint8 holds what the two low
     bits of each sample must be, 255 where they are free. `distortions` are views to be recognized in too.
     """
-    clock = _Clock(originals, key, progress)
-    rows, goal = clock.rows, settings.goal
-    picture = _noise(originals, settings.seed) if start is None else start.clone()
+    task = _Task(originals, target, key, settings, carried, distortions)
+    left = min(sum(one.steps for one in settings.rounds), settings.steps or 1 << 30)
+    clock = _Clock(originals, key, left, progress)
+    for number, one in enumerate(settings.rounds):
+        rows, steps = clock.unfinished(), min(one.steps, left)
+        if not len(rows) or not steps:
+            break
+        left -= steps
+        seed = None if settings.seed is None else settings.seed + number
+        picture = _noise(originals[rows], seed) if start is None else start[rows]
+        if start is not None and number:  # not the very way again
+            picture = picture + 0.1 * (_noise(picture, seed) - picture)
+        _attempt(task, clock, rows, picture, replace(one, steps=steps))
+    return clock.results()
+
+
+def _attempt(task: _Task, clock: _Clock, rows: Tensor, picture: Tensor, one: Round) -> None:
+    settings, goal, carried = task.settings, task.settings.goal, task.carried
     mean, square = torch.zeros_like(picture), torch.zeros_like(picture)
     first, second = settings.betas
-    for step in range(settings.steps):
+    for step in range(one.steps):
         picture = picture.detach().requires_grad_()
         # Forward on what would be saved, backward as if it had not been rounded.
-        saved = (
-            picture
-            + (quantized(picture.detach(), None if carried is None else carried[rows]) - picture).detach()
-        )
-        judged = target(saved, rows)
-        loss = judged.loss + settings.hiding_weight * variance(saved / 255)
-        for distort in distortions:
-            loss = loss + target(distort(saved), rows).loss
-        restored, alike = None, torch.ones_like(loss)
-        if key is not None:
-            restored = key(saved, rows)
-            alike = ssim(restored, originals[rows])
-            missed = ((restored - originals[rows]) / 127.5).square().mean((1, 2, 3))
-            loss = loss + settings.key_weight * (1 - alike + missed)
+        rounded = quantized(picture.detach(), None if carried is None else carried[rows])
+        saved = picture + (rounded - picture).detach()
+        judged = task.target(saved, rows)
+        loss, alike = _loss(task, judged, saved, rows)
         (slope,) = torch.autograd.grad(loss.sum(), picture)
         with torch.no_grad():
             clock.tick()
-            done = (judged.reached.amin(1) >= goal.reached) & (alike >= goal.ssim_d)
-            stay = clock.note(saved, loss, judged, restored, done, goal.ssim_e)
+            stay = clock.note(rows, saved, loss, judged, alike, goal)
             if not bool(stay.any()):
-                break
+                return
             mean = first * mean + (1 - first) * slope
             square = second * square + (1 - second) * slope.square()
             along = mean / (1 - first ** (step + 1))
             across = (square / (1 - second ** (step + 1))).sqrt()
-            part = min(step / settings.fall, 1.0)
-            rate = (
-                settings.rate_end + (settings.rate - settings.rate_end) * (1 + math.cos(math.pi * part)) / 2
-            )
+            fallen = (1 + math.cos(math.pi * min(step / one.fall, 1.0))) / 2
+            rate = settings.rate_end + (settings.rate - settings.rate_end) * fallen
             picture = (picture - rate * along / (across + 1e-12)).clamp(0, 255)
             rows, picture, mean, square = rows[stay], picture[stay], mean[stay], square[stay]
-    return clock.results()
+
+
+def _loss(task: _Task, judged: Judged, saved: Tensor, rows: Tensor) -> tuple[Tensor, Tensor | None]:
+    """What is made smaller, for each picture, and how like the original the key restores it."""
+    settings, originals = task.settings, task.originals[rows]
+    likeness = ssim(saved, originals).abs() - 0.6 * settings.goal.ssim_e
+    loss = judged.loss + settings.hiding_weight * variance(saved / 255)
+    loss = loss + settings.likeness_weight * likeness.clamp(min=0)
+    for distort in task.distortions:
+        loss = loss + task.target(distort(saved), rows).loss
+    if task.key is None:
+        return loss, None
+    restored = task.key(saved, rows)
+    alike = ssim(restored, originals)
+    missed = ((restored - originals) / 127.5).square().mean((1, 2, 3))
+    return loss + settings.key_weight * (1 - alike + missed), alike.detach()
 
 
 def quantized(picture: Tensor, carried: Tensor | None) -> Tensor:
@@ -246,55 +286,70 @@ def _noise(originals: Tensor, seed: int | None) -> Tensor:
 
 
 class _Clock:
-    """Keeps time, traces and each face's last picture while a search goes on."""
+    """Keeps time, traces and each face's picture while a search goes on."""
 
-    def __init__(self, originals: Tensor, key: Key | None, progress: Progress | None) -> None:
-        self.originals, self.key, self.progress = originals, key, progress
-        self.rows = torch.arange(len(originals), device=originals.device)
+    def __init__(self, originals: Tensor, key: Key | None, steps: int, progress: Progress | None) -> None:
+        self.originals, self.key, self.steps, self.progress = originals, key, steps, progress
         self.seconds = 0.0  # since the search began
         self.last = time.perf_counter()
         count = len(originals)
+        self.busy = list(range(count))
         self.share = [0.0] * count
         self.traces: list[list[Step]] = [[] for _ in range(count)]
-        self.pictures: list[Tensor] = list(originals)
-        self.judged: list[tuple[float, ...]] = [()] * count
+        self.pictures: list[Tensor] = list(torch.zeros_like(originals))
+        self.judged: list[tuple[float, ...]] = [(math.nan,)] * count
+        self.hidden = [math.nan] * count
+        self.short = [math.inf] * count  # by how much the kept picture misses the goal
         self.stopped = [False] * count
+
+    def unfinished(self) -> Tensor:
+        """The faces that have not met their goal, all of which are now at it."""
+        self.busy = [row for row, stopped in enumerate(self.stopped) if not stopped]
+        return torch.tensor(self.busy, device=self.originals.device, dtype=torch.long)
 
     def tick(self) -> None:
         """Count the time until now; what comes before the next `note` ends is measuring, not searching."""
         spent = time.perf_counter() - self.last
         self.seconds += spent
-        for row in self.rows.tolist():
-            self.share[row] += spent / len(self.rows)
+        for row in self.busy:
+            self.share[row] += spent / len(self.busy)
 
     def note(
         self,
+        rows: Tensor,
         saved: Tensor,
         loss: Tensor,
         judged: Judged,
-        restored: Tensor | None,
-        done: Tensor,
-        ssim_e: float = math.inf,
+        alike: Tensor | None,
+        goal: Goal,
+        latest: bool = False,
     ) -> Tensor:
-        """Write down one step of the faces that are still at it; returns which of them go on."""
-        originals = self.originals[self.rows]
-        hidden = ssim(saved.detach(), originals)
-        alike = torch.ones_like(hidden) if restored is None else ssim(restored.detach().round(), originals)
-        done = done & (hidden <= ssim_e)
+        """Write down one step of the faces `rows`; returns which of them go on.
+
+        Each face keeps its `latest` picture, or the one that misses its goal by the least.
+        """
+        hidden = ssim(saved.detach(), self.originals[rows])
+        alike = torch.ones_like(hidden) if alike is None else alike
+        # A negative shows as much as a copy.
+        misses = torch.stack([
+            goal.reached - judged.reached.amin(1), hidden.abs() - goal.ssim_e, goal.ssim_d - alike
+        ]).clamp(min=0).sum(0)  # fmt: skip
         lost = ~(loss.isfinite() & judged.reached.isfinite().all(1))  # no step leads back to numbers
         columns = zip(
-            self.rows.tolist(), loss.tolist(), judged.reached.tolist(), hidden.tolist(), alike.tolist(),
-            done.tolist(), strict=True,
+            rows.tolist(), loss.tolist(), judged.reached.tolist(), hidden.tolist(), alike.tolist(),
+            misses.tolist(), strict=True,
         )  # fmt: skip
-        for at, (row, cost, reached, e, d, stop) in enumerate(columns):
+        for at, (row, cost, reached, e, d, miss) in enumerate(columns):
             self.traces[row].append(Step(self.seconds, cost, min(reached), e, d))
-            self.pictures[row], self.judged[row] = saved[at].detach(), tuple(reached)
-            self.stopped[row] = stop
-        self.rows = self.rows[~(done | lost)]
+            if latest or miss < self.short[row]:
+                self.pictures[row], self.judged[row] = saved[at].detach(), tuple(reached)
+                self.hidden[row], self.short[row], self.stopped[row] = e, miss, miss == 0
+        stay = ~lost & (misses > 0)
+        self.busy = rows[stay].tolist()
         if self.progress:
-            self.progress(max(map(len, self.traces)), len(self.rows))
+            self.progress(max(map(len, self.traces)), self.steps)
         self.last = time.perf_counter()
-        return ~(done | lost)
+        return stay
 
     def results(self) -> list[Found]:
         """One result a face, its restored picture computed from the saved pixels."""
@@ -310,7 +365,7 @@ class _Clock:
                 Found(
                     pixels=_pixels(picture[None])[0],
                     reached=self.judged[row],
-                    ssim_e=trace[-1].ssim_e,
+                    ssim_e=self.hidden[row],
                     ssim_d=alike,
                     restored=None if restored is None else _pixels(restored)[0],
                     steps=len(trace),

@@ -32,7 +32,7 @@ class Judged:
 class Target(Protocol):
     """Anything that judges pictures (B, 3, H, W) of 0..255; `rows` (B,) says whose pictures they are."""
 
-    def __call__(self, chips: Tensor, rows: Tensor) -> Judged:
+    def __call__(self, chips: Tensor, rows: Tensor, /) -> Judged:
         """The loss with gradient, and what was reached."""
         ...
 
