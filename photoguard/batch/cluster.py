@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from functools import cache
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
 from photoguard.batch.plan import Task
-from photoguard.batch.pool import PATIENCE, Outcome, as_ours, killed
+from photoguard.batch.pool import PATIENCE, Outcome, as_ours, killed, one_thread
 from photoguard.errors import UsageError
 
 Result = TypeVar("Result")
 AHEAD = 2  # tasks a worker's thread has at hand, so that it never waits for the next
 
 CONNECT_SECONDS = 15
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of malloc.h
 
 
 def run(
@@ -43,7 +47,7 @@ def run(
         while True:
             hands = max(sum(client.nthreads().values()), 1)
             for task in islice(upcoming, 0 if stopping() else max(AHEAD * hands - len(running), 0)):
-                future = client.submit(work, task, pure=False)
+                future = client.submit(_do, work, task, pure=False)
                 running[future] = task
                 done.add(future)
             if not running:
@@ -53,6 +57,26 @@ def run(
                 return
             for future in done.next_batch():
                 yield _outcome(future, running.pop(future), distributed)
+
+
+def _do(work: Callable[[Task], Result], task: Task) -> Result:
+    _settle_in()
+    return work(task)
+
+
+@cache
+def _settle_in() -> None:
+    """Once a worker: one thread, and memory kept as any other program keeps it.
+
+    Dask tells the C library to give back freed memory at once, and every picture then costs thousands of page
+    faults: runs took twice as long. These are the limits that the library grows to by itself.
+    """
+    one_thread()
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError, AttributeError):  # another C library
+            libc = ctypes.CDLL("libc.so.6")
+            libc.mallopt(M_MMAP_THRESHOLD, 32 << 20)
+            libc.mallopt(M_TRIM_THRESHOLD, 64 << 20)
 
 
 def _library() -> Any:
