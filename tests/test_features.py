@@ -85,6 +85,7 @@ def test_the_noise_is_normal():
     assert len(values) == 200_000 and values.dtype == np.float32
     moments = [float((values.astype(np.float64) ** power).mean()) for power in (1, 2, 3, 4)]
     assert moments == pytest.approx([0, 1, 0, 3], abs=0.05)
+    assert abs(float((values[:100_000] * values[100_000:]).mean())) < 0.02  # cosine and sine are two values
     assert np.isfinite(obfuscator.gaussian(bytes(64) + b"\xff" * 64)).all()
 
 

@@ -3,6 +3,7 @@
 import dataclasses
 import math
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -150,6 +151,26 @@ def test_one_scale_is_ssim():
     pixels = [(one[0].permute(1, 2, 0) * 255).round().numpy() for one in (x, x * 0.7 + 0.3 * y)]
     ours = metrics.ms_ssims(*(p[None].astype(np.uint8) for p in pixels))[0]
     assert ours == pytest.approx(metrics.ssim(*pixels), abs=0.01)
+
+
+def test_two_scales_by_hand():
+    def terms(x, y):
+        def local(values):
+            return cv2.GaussianBlur(values, (11, 11), 1.5)[5:-5, 5:-5]
+
+        mx, my = local(x), local(y)
+        vx, vy, both = local(x * x) - mx * mx, local(y * y) - my * my, local(x * y) - mx * my
+        luminance = (2 * mx * my + 1e-4) / (mx * mx + my * my + 1e-4)
+        return luminance, (2 * both + 9e-4) / (vx + vy + 9e-4)
+
+    x, noise = (torch.rand(24, 24, generator=torch.Generator().manual_seed(s)).double() for s in (0, 1))
+    y = 0.4 * x + 0.2 * noise  # darker too: luminance matters, and only at the last scale
+    half = [torch.nn.functional.avg_pool2d(one[None], 2)[0].numpy() for one in (x, y)]
+    (_, fine), (light, coarse) = terms(x.numpy(), y.numpy()), terms(*half)
+    weights = np.array(similarity.SCALE_WEIGHTS[:2]) / sum(similarity.SCALE_WEIGHTS[:2])
+    wanted = fine.mean() ** weights[0] * (light * coarse).mean() ** weights[1]
+    found = similarity.ms_ssim(*(one.float().expand(1, 3, -1, -1) for one in (x, y)))
+    assert found.item() == pytest.approx(wanted, abs=1e-4)
 
 
 @pytest.mark.parametrize(
