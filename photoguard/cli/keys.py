@@ -11,12 +11,23 @@ import typer
 
 from photoguard import files, identities
 from photoguard.cli import options
+from photoguard.cli.key_models import (
+    Images,
+    Minutes,
+    Preset,
+    PresetOption,
+    Steps,
+    key_model_text,
+    make_key_model,
+    settings,
+)
 from photoguard.cli.voice import Voice, ask_passphrase, guarded, new_passphrase
 from photoguard.errors import OutputExistsError, UnwritableError, UsageError, WrongKeyError
 from photoguard.identities import Identity, Recipients
 
 PUBLIC = ".pub"  # the recipients file beside an identity: your own key, and the recovery key's
 PROOF = b"photoguard recovery proof"
+LEARNED = "learned"  # in place of a key model's file: the default one
 
 
 def default_identity() -> Path:
@@ -42,13 +53,37 @@ def keygen(
             help="Write a second identity here, for a safe place; it opens whatever you encrypt to yourself.",
         ),
     ] = None,
+    model: Annotated[
+        bool,
+        typer.Option(
+            "--model",
+            help="Make a learned key model for AVP instead, locked to your identity: key-model.age in your "
+            "config folder, and a sample sheet beside it.",
+        ),
+    ] = False,
+    minutes: Minutes = None,
+    steps: Steps = None,
+    images: Images = None,
+    preset: PresetOption = Preset.small,
+    force: options.Force = False,
     json: options.Json = False,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
     debug: options.Debug = False,
 ) -> None:
-    """Make your identity: the secret that opens your private files."""
+    """Make your identity: the secret that opens your private files. With --model: a key model for AVP."""
     voice = Voice(json, quiet, verbose)
+    if model:
+        if passphrase or recovery:
+            raise UsageError("--model takes neither --passphrase nor --recovery", "your identity locks it")
+        path = output or default_key_model()
+        owner = Recipients(tuple(own_recipients(voice)))
+        config, sheet = settings(preset, minutes, steps), path.with_suffix(".png")
+        record = make_key_model(path, sheet, config, tuple(images or ()), owner, voice, force=force)
+        voice.result(key_model_text(record), record)
+        return
+    if minutes or steps or images or force:
+        raise UsageError("--minutes, --steps, --images and --force belong to --model", "add --model")
     path = output or default_identity()
     locked = new_passphrase("Passphrase for the new identity") if passphrase else None
     recipients = make_identity(path, locked, recovery)
@@ -196,6 +231,24 @@ def journal_key(voice: Voice) -> bytes | None:
         voice.note(f"note: without a journal, an interrupted run cannot be continued: {error}")
         return None
     return bytes.fromhex(files.read_file(path).decode("ascii", "replace").strip())
+
+
+def default_key_model() -> Path:
+    """Where `keygen --model` writes when it is not told otherwise."""
+    return default_identity().with_name("key-model.age")
+
+
+def load_key_model(name: str, voice: Voice) -> bytes:
+    """The plaintext of a key model, opened with the default identity."""
+    return identities.unseal(locked_key_model(name), load_identities(None, voice), ask_passphrase)
+
+
+def locked_key_model(name: str) -> bytes:
+    """A key model as it lies on disk."""
+    path = default_key_model() if name == LEARNED else Path(name)
+    if name == LEARNED and not path.exists():
+        raise WrongKeyError("you have no key model yet", "make one with `photoguard keygen --model`")
+    return files.read_file(path)
 
 
 def proof_identities(recipients: Recipients, voice: Voice) -> list[Identity]:

@@ -11,8 +11,7 @@ import typer
 
 from photoguard import batch, files, remote
 from photoguard.cli import albums, options
-from photoguard.cli.key_models import load_key_model
-from photoguard.cli.keys import chosen_recipients, has_identity, proof_identities
+from photoguard.cli.keys import chosen_recipients, has_identity, load_key_model, proof_identities
 from photoguard.cli.voice import Voice, guarded
 from photoguard.errors import UsageError
 from photoguard.geometry import Box

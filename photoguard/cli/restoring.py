@@ -10,8 +10,7 @@ import typer
 
 from photoguard import batch, envelope, files, identities, png, remote
 from photoguard.cli import albums, options
-from photoguard.cli.key_models import default_key_model
-from photoguard.cli.keys import chosen_recipients, load_identities
+from photoguard.cli.keys import chosen_recipients, default_key_model, load_identities
 from photoguard.cli.protecting import PIXEL_CAP, face_numbers
 from photoguard.cli.voice import Voice, ask_passphrase, guarded
 from photoguard.errors import UnreadableError, UsageError
