@@ -15,7 +15,9 @@ from photoguard.errors import UnreadableError
 from photoguard.evaluate import classification, classification_rivals, classification_tables
 from photoguard.evaluate import classification_pictures as pictures
 from photoguard.evaluate.attackers import Training, answers, cross_entropy, train
+from photoguard.methods.avp_keys import KeyModel
 from photoguard.nets.classifier import Adapted, Classifier, ClassifierConfig, Transformation
+from photoguard.nets.generator import Generator, GeneratorConfig
 
 RNG = np.random.default_rng
 
@@ -184,9 +186,9 @@ def test_the_whole_evaluation_runs_is_resumed_and_fills_its_tables(tmp_path, mon
     monkeypatch.setattr(classification, "QUICK", size)
     keys = []
 
-    def make_key(seen, seed):
-        keys.append(len(seen))
-        return lambda chips, rows: chips
+    def make_key(faces):
+        keys.append(faces)
+        return KeyModel(bytes(32), Generator(GeneratorConfig(4, 1, 1, False)).requires_grad_(False))
 
     said: list[str] = []
     page = tmp_path / "page.md"
@@ -195,12 +197,12 @@ def test_the_whole_evaluation_runs_is_resumed_and_fills_its_tables(tmp_path, mon
     )
     names = [f"{way} {family}" for family in ("vgg", "resnet") for way in classification_tables.WAYS]
     assert list(results["rows"]) == names
-    assert keys == [40, 40]
+    assert keys == [False]
     assert results["rows"]["LE vgg"]["ssim_d"] == 1
     assert results["rows"]["AVP sealed vgg"]["ssim_d"] > 0.3
-    assert len(said) == len(names)
+    assert len(said) == len(names) + 1  # and the key
     again = classification.evaluate_classification(tmp_path / "out", make_key, quick=True, say=said.append)
-    assert len(said) == len(names) and again["rows"] == results["rows"]
+    assert len(said) == len(names) + 1 and again["rows"] == results["rows"]
     text = page.read_text()
     assert "`photoguard evaluate avp --task classification --quick`" in text
     assert "| 93.95 |" in text and "drawn shapes" in text
@@ -210,5 +212,5 @@ def test_the_whole_evaluation_runs_is_resumed_and_fills_its_tables(tmp_path, mon
 
 
 def test_the_paper_is_quoted_right():
-    assert classification_tables.PAPER["AVP learned resnet"] == (95.53, 95.28, 0.198, 0.923)
+    assert classification_tables.PAPER["AVP bare resnet"] == (95.53, 95.28, 0.198, 0.923)
     assert classification_tables.PAPER["LE vgg"][1] == 87.78

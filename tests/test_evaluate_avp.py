@@ -9,12 +9,26 @@ from PIL import Image
 from test_evaluate import write_lfw
 from torch import nn
 
-from photoguard.errors import UnreadableError
-from photoguard.evaluate import avp_attacks, avp_people, avp_pictures, avp_statistics, avp_tables, avp_targets
+from photoguard import recognizers
+from photoguard.errors import UnreadableError, UsageError, WeightsError
+from photoguard.evaluate import (
+    avp,
+    avp_attacks,
+    avp_parts,
+    avp_people,
+    avp_pictures,
+    avp_setting,
+    avp_statistics,
+    avp_tables,
+    avp_targets,
+)
 from photoguard.evaluate.attackers import Training
 from photoguard.evaluate.avp_people import Crowd, People
 from photoguard.evaluate.faces import Faces
 from photoguard.evaluate.lfw import open_lfw, usual_landmarks
+from photoguard.methods.avp_keys import KeyModel
+from photoguard.methods.avp_search import Published
+from photoguard.nets.generator import Generator, GeneratorConfig
 
 RNG = np.random.default_rng
 
@@ -223,3 +237,84 @@ def test_the_paper_is_quoted_right():
     assert avp_tables.PAPER_QUALITY["ArcFace"] == (0.030, 0.903, 0.994)
     assert avp_tables.PAPER_ACCURACY["SphereFace"] == (80.3, 80.0, 80.6)
     assert avp_tables.PAPER_OTHER_KEY["CosFace"] == (89.2, 0.031, 0.882)
+
+
+# --- the whole ---
+
+
+class Pooled(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(3 * 7 * 7, 16)
+
+    def forward(self, x):
+        return self.layer(nn.functional.avg_pool2d(x, 16).flatten(1))
+
+
+ONCE = Training(1, 1e-3, batch=8)
+TINY = avp_setting.Size(
+    crowd=Crowd(per_person=3, enrolled=1, pairs=6, gallery=2),
+    bare=2,
+    steps={"bare": 2, "learned": 2, "sealed": 3},
+    keys=2,
+    shown=1,
+    paper_steps=2,
+    paper_faces=2,
+    known=(4,),
+    unseen=2,
+    pair_steps={"bare": 1, "learned": 1, "sealed": 1},
+    attack=ONCE,
+    width=8,
+    invert=ONCE,
+)
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
+def test_the_whole_evaluation_runs_on_a_tiny_lfw_and_is_resumed(tmp_path, monkeypatch, no_detector):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    lfw = twelve(tmp_path / "lfw").path
+    for seed, name in enumerate(("one", "two")):
+        torch.manual_seed(seed)
+        torch.jit.trace(Pooled().eval(), torch.zeros(1, 3, 112, 112)).save(str(tmp_path / f"{name}.pt"))
+        recognizers.add(name, tmp_path / f"{name}.pt", arch="edgeface-xs", changes={"embedding": 16})
+    monkeypatch.setattr(avp, "QUICK", TINY)
+    monkeypatch.setattr(avp_parts, "Published", lambda **given: Published(**{"steps": 2, **given}))
+    trained: list[bool] = []
+
+    def train_key(faces):
+        trained.append(faces)
+        torch.manual_seed(len(trained))
+        return KeyModel(bytes([len(trained)]) * 32, Generator(GeneratorConfig(4, 1, 1, False)))
+
+    said: list[str] = []
+    page = tmp_path / "docs" / "avp.md"
+    results = avp.evaluate_avp(
+        tmp_path / "out", lfw, train_key, True, only=["quality", "wrong_keys"], say=said.append
+    )
+    assert results["rows"].keys() == {"quality", "wrong_keys"}
+    results = avp.evaluate_avp(tmp_path / "out", lfw, train_key, True, say=said.append, page=page)
+    assert results["rows"].keys() == avp_parts.PARTS.keys()
+    assert sorted(trained) == [False, True, True]  # two keys and one without faces, each once
+    rows = results["rows"]
+    assert rows["quality"]["one"]["sealed"]["faces"] == 12
+    assert rows["quality"]["two"]["bare"]["faces"] == 2
+    assert rows["wrong_keys"]["sealed"] == {"tried": 2, "errors": 2}
+    assert rows["quality"]["one"]["sealed"]["all"]["tests"] == 24
+    text = page.read_text()
+    for name in (tmp_path / "out").glob("avp-*.png"):
+        assert f"images/{name.name}" in text and (page.parent / "images" / name.name).is_file()
+    for block in text.split("\n\n"):
+        lines = [line.count("|") for line in block.splitlines() if line.startswith("|")]
+        assert len(set(lines)) <= 1  # every row as many cells as the head
+    before = len(said)
+    avp.evaluate_avp(tmp_path / "out", lfw, train_key, True, say=said.append)
+    assert not [line for line in said[before:] if "processor time" in line]  # nothing was measured again
+
+
+def test_a_part_or_recognizer_that_is_not_there_is_named(tmp_path, no_detector):
+    with pytest.raises(UsageError, match="no part 'speeed'") as caught:
+        avp.evaluate_avp(tmp_path / "out", tmp_path, lambda faces: None, only=["speeed"])
+    assert "wrong_keys" in caught.value.hint
+    lfw = twelve(tmp_path / "lfw").path
+    with pytest.raises(WeightsError, match="nobody is not installed"):
+        avp.evaluate_avp(tmp_path / "out", lfw, lambda faces: None, True, recognizers=["nobody"])

@@ -1,9 +1,11 @@
-"""`evaluate ddm` and `evaluate obfuscator`."""
+"""`evaluate ddm`, `evaluate obfuscator` and `evaluate avp`."""
 
 from __future__ import annotations
 
+import dataclasses
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,6 +13,11 @@ from photoguard import files
 from photoguard.cli import options
 from photoguard.cli.voice import Voice, guarded
 from photoguard.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from photoguard.methods.avp_keys import KeyModel
 
 app = typer.Typer(
     name="evaluate",
@@ -123,6 +130,101 @@ def obfuscator(
     table = out / "obfuscator.md"
     record = {"tables": str(table), "json": str(out / "obfuscator.json")}
     voice.result(f"tables     {files.shown(table)}", record)
+
+
+class Task(StrEnum):
+    """What AVP's pictures are for."""
+
+    recognition = "recognition"
+    classification = "classification"
+
+
+@app.command()
+@guarded
+def avp(
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            "--data",
+            help="LFW as a folder or zip, or a folder with lfw.zip, and perhaps utkface.zip, things.zip and "
+            "recognizers/. Not needed for classification.",
+            show_default=False,
+        ),
+    ] = None,
+    task: Annotated[
+        Task, typer.Option("--task", help="Faces for recognizers, or small pictures for classifiers.")
+    ] = Task.recognition,
+    out: Annotated[
+        Path, typer.Option("--out", help="Folder for figures, chips and pictures; finished parts are kept.")
+    ] = Path("runs/evaluate-avp"),
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Minutes instead of days: fewer faces, shorter training.")
+    ] = False,
+    recognizer: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--recognizer",
+            help="Recognizer to encrypt for; repeat it for several, the first takes part in everything. "
+            "All that are there when left out.",
+        ),
+    ] = None,
+    only: Annotated[
+        list[str] | None, typer.Option("--only", help="Measure this part only; repeat it for several.")
+    ] = None,
+    cifar10: Annotated[
+        Path | None,
+        typer.Option(
+            "--cifar10",
+            help="Your folder of CIFAR-10, for classification: the binary version, or the one of pickles, "
+            "from which nothing but numbers is read. Pictures are drawn when left out.",
+        ),
+    ] = None,
+    page: Annotated[
+        Path | None, typer.Option("--page", help="Write the tables and their pictures here as well.")
+    ] = None,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+    debug: options.Debug = False,
+) -> None:
+    """Measure AVP on saved files: what it hides and keeps, what attackers and wrong keys make of it."""
+    voice = Voice(json, quiet, verbose)
+    if task is Task.classification:
+        from photoguard.evaluate.classification import evaluate_classification
+
+        evaluate_classification(out, _key_models(None, quick, 32), cifar10, quick, voice.note, page)
+    elif data is None:
+        raise UsageError("--data is missing", "name LFW's folder or zip, or a folder with lfw.zip in it")
+    else:
+        from photoguard.evaluate.avp import evaluate_avp
+
+        keys = _key_models(data, quick, 64)
+        evaluate_avp(out, data, keys, quick, recognizer or (), only or (), voice.note, page)
+    name = "classification" if task is Task.classification else "avp"
+    table = out / f"{name}.md"
+    voice.result(
+        f"tables     {files.shown(table)}", {"tables": str(table), "json": str(out / f"{name}.json")}
+    )
+
+
+QUICK_KEY, FULL_KEY = 400, 3000  # steps: about a minute, and as long as `keygen --model` takes
+
+
+def _key_models(data: Path | None, quick: bool, side: int) -> Callable[[bool], KeyModel]:
+    """Makes key models from faces or things in `data`, or from procedural pictures where it has none."""
+
+    def make(faces: bool) -> KeyModel:
+        import secrets
+
+        from photoguard.methods.avp_keys import SECRET, KeyModel
+        from photoguard.train import key_model as training
+
+        source = data / ("utkface.zip" if faces else "things.zip") if data else None
+        images = (source,) if source and source.is_file() else ()
+        config = dataclasses.replace(training.SMALL, side=side, steps=QUICK_KEY if quick else FULL_KEY)
+        return KeyModel(secrets.token_bytes(SECRET), training.train(config, images).generator)
+
+    return make
 
 
 def _named(text: str) -> tuple[str, Path]:

@@ -119,8 +119,8 @@ class Inverter(nn.Module):
         self.layers = nn.Sequential(*layers, nn.Conv2d(inputs, 3, 3, 1, 1))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Embeddings (B, D) to faces (B, 3, height, width) of 0..1."""
-        face: Tensor = self.layers(x * 10)  # unit vectors of a hundred numbers each are small
+        """Embeddings (B, D, 1, 1) to faces (B, 3, height, width) of 0..1."""
+        face: Tensor = self.layers(x.flatten(1) * 10)  # unit vectors of a hundred numbers each are small
         return torch.sigmoid(face[:, :, : self.size[0], : self.size[1]])
 
 
@@ -141,5 +141,6 @@ def inverted(
     torch.manual_seed(seed)
     net = Inverter(embeddings.shape[1], *faces.shape[1:3])
     targets = faces.transpose(0, 3, 1, 2).astype(np.float32) / 255
-    train(net, embeddings, targets, F.mse_loss, how, seed, "cpu")
-    return _stolen(as_pixels(answers(net, templates, "cpu")), truth, faces.mean(0), judge)
+    known, asked = (one[:, :, None, None] for one in (embeddings, templates))
+    train(net, known, targets, F.mse_loss, how, seed, "cpu")
+    return _stolen(as_pixels(answers(net, asked, "cpu")), truth, faces.mean(0), judge)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import torch
 from PIL import Image
 
 from photoguard.evaluate.metrics import cosines, ssim
-from photoguard.methods.avp_target import view
+from photoguard.methods.avp_target import resemblance, view
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -21,9 +23,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from photoguard.evaluate.attackers import Training
+    from photoguard.evaluate.avp_keys import Keys
     from photoguard.evaluate.avp_people import Crowd, People
+    from photoguard.evaluate.avp_ways import Aim
     from photoguard.evaluate.covers import Pixels
-    from photoguard.methods.avp_search import Found
+    from photoguard.methods.avp_search import Fast, Found
     from photoguard.recognizers import Recognizer, Spec
 
 BATCH = 8  # faces in one search
@@ -36,10 +40,10 @@ class Size:
     crowd: Crowd
     bare: int | None
     """Faces for the paper's bare setting, the slowest; None: as many as for the others"""
+    steps: dict[str, int]
+    """Where a way's search ends sooner than the tool's own"""
     keys: int
     """Key models that differ in their start only"""
-    key_seconds: float
-    """Processor time that each may learn"""
     shown: int
     """Faces for wrong keys, ablation and the robust search"""
     paper_steps: int
@@ -49,8 +53,8 @@ class Size:
     """Known pairs of the paired-data attack"""
     unseen: int
     """Faces that it is tried on"""
-    pair_steps: int
-    """Steps at most for each of its encrypted faces"""
+    pair_steps: dict[str, int]
+    """The same for its many chips"""
     attack: Training
     width: int
     invert: Training
@@ -59,8 +63,13 @@ class Size:
 class Way(Protocol):
     """One way of encrypting chips for a recognizer, and of undoing it."""
 
-    def encrypt(self, faces: Pixels, recognizer: Recognizer) -> list[Found]:
-        """Search a picture for each face (N, H, W, 3)."""
+    @property
+    def search(self) -> Fast:
+        """How it searches."""
+        ...
+
+    def encrypt(self, faces: Pixels, aim: Aim) -> list[Found]:
+        """Search for each face (N, H, W, 3) a picture that the target of `aim` takes for it."""
         ...
 
     def decrypt(self, chips: Pixels) -> Pixels:
@@ -108,10 +117,8 @@ class Setting:
     """The cosine from which each of them says "same", from LFW's pairs"""
     data: Path
     fingerprint: str
-    keys: Any
+    keys: Keys
     say: Callable[[str], None]
-    known: dict[str, Any] = field(default_factory=dict)
-    """What one part leaves for the next"""
 
     @property
     def main(self) -> Recognizer:
@@ -126,18 +133,19 @@ class Setting:
 
 
 def made(setting: Setting, name: str, way: Way, faces: Pixels, recognizer: Recognizer) -> Made:
-    """Encrypt faces, or read what an earlier run encrypted under this `name`; the key must be the same.
+    """Encrypt faces, or read what an earlier run encrypted under this `name` by the same search.
 
     Each chip is a PNG in `out`/chips; everything is measured on what these files hold.
     """
-    folder = setting.out / "chips" / name
+    signature = hashlib.sha256(repr(way.search).encode()).hexdigest()[:8]
+    folder = setting.out / "chips" / f"{name}-{signature}"
     folder.mkdir(parents=True, exist_ok=True)
     for start in range(0, len(faces), BATCH):
         numbers = range(start, min(start + BATCH, len(faces)))
         missing = [number for number in numbers if not (folder / f"{number:05d}.json").is_file()]
         if missing:
             began = time.process_time()
-            found = way.encrypt(faces[missing], recognizer)
+            found = way.encrypt(faces[missing], partial(resemblance, [recognizer]))
             each = (time.process_time() - began) / sum(one.steps for one in found)
             for number, one in zip(missing, found, strict=True):
                 Image.fromarray(one.pixels).save(folder / f"{number:05d}.png")

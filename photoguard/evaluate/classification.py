@@ -5,22 +5,25 @@ from __future__ import annotations
 import dataclasses
 import json
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
-from photoguard import identities, weights
+from photoguard import weights
 from photoguard.evaluate import report
 from photoguard.evaluate.attackers import Training, answers, cross_entropy, train
+from photoguard.evaluate.avp_keys import Keys
+from photoguard.evaluate.avp_ways import BARE_SEARCH, SEALED_SEARCH, Bare, Learned, Sealed
 from photoguard.evaluate.classification_pictures import cifar10, drawn
 from photoguard.evaluate.classification_rivals import as_inputs, scrambler, transformation, transformed
 from photoguard.evaluate.classification_tables import page as tables_page
-from photoguard.evaluate.metrics import mean_interval, mean_ssim, proportion
+from photoguard.evaluate.metrics import mean_ssim, proportion
 from photoguard.files import read_file
-from photoguard.methods import avp_payload
-from photoguard.methods.avp_search import Fast, Goal, fast
+from photoguard.methods.avp_chips import LEARNED_SEARCH
+from photoguard.methods.avp_search import Goal
 from photoguard.methods.avp_target import classification
 from photoguard.nets.classifier import Adapted, Classifier, ClassifierConfig
 
@@ -29,17 +32,20 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
-    from torch import Tensor, nn
+    from torch import nn
 
+    from photoguard.evaluate.avp_setting import Way
     from photoguard.evaluate.classification_pictures import Labeled, Pictures
     from photoguard.evaluate.covers import Pixels
-    from photoguard.methods.avp_search import Found, Key
+    from photoguard.methods.avp_keys import KeyModel
+    from photoguard.methods.avp_search import Found
 
     Say = Callable[[str], None]
-    KeyMaker = Callable[[Pixels, int], Key]
-    """From pictures to learn from and a seed to a key with its own secret"""
+    TrainKey = Callable[[bool], KeyModel]
 
 NAME = "classification"
+REACHED = 0.9  # the probability of its class at which a picture is done
+BATCH = 20  # pictures in one search
 FAMILIES = ("vgg", "resnet")
 
 
@@ -85,7 +91,7 @@ QUICK = Size(
 
 def evaluate_classification(
     out: Path,
-    make_key: KeyMaker,
+    train_key: TrainKey,
     cifar: Path | None = None,
     quick: bool = False,
     say: Say = lambda _: None,
@@ -93,8 +99,8 @@ def evaluate_classification(
 ) -> dict[str, Any]:
     """Train classifiers and the two rivals, encrypt, and write `classification.json`, `.md` and `.png`.
 
-    `cifar` is the user's folder of CIFAR-10; without it the pictures are drawn. Networks and rows that an
-    earlier run of the same size left in `out` are kept.
+    `cifar` is the user's folder of CIFAR-10; without it the pictures are drawn. `train_key` makes a key model
+    for pictures of 32x32. Networks and rows that an earlier run of the same size left in `out` are kept.
     """
     torch.set_flush_denormal(True)
     out.mkdir(parents=True, exist_ok=True)
@@ -109,9 +115,10 @@ def evaluate_classification(
         "widths": size.widths, "blocks": size.blocks, "steps": size.steps,
     }  # fmt: skip
     results = report.resumed(out, heading, NAME)
+    owner = Keys(out / "keys", train_key, say)
     for family in FAMILIES:
         classifier = _classifier(out, family, size, pictures)
-        for name, row in _rows(out, family, size, pictures, classifier, make_key).items():
+        for name, row in _rows(out, family, size, pictures, classifier, owner).items():
             if name in results["rows"]:
                 continue
             began = time.process_time()
@@ -127,15 +134,22 @@ def evaluate_classification(
 
 
 def _rows(
-    out: Path, family: str, size: Size, pictures: Pictures, classifier: Classifier, make_key: KeyMaker
+    out: Path, family: str, size: Size, pictures: Pictures, classifier: Classifier, owner: Keys
 ) -> dict[str, Any]:
     """What is to be done for one family of classifiers, by the row's name."""
     some = pictures.test.first(size.encrypted)
+    goal = partial(Goal, reached=REACHED)
+    bare = partial(Bare, search=replace(BARE_SEARCH, goal=goal(ssim_e=0.2, ssim_d=0.9), steps=size.steps))
+    learned = partial(
+        Learned, search=replace(LEARNED_SEARCH, goal=goal(ssim_e=0.02, ssim_d=0.9), steps=size.steps)
+    )
+    sealed = partial(Sealed, search=replace(SEALED_SEARCH, goal=goal(ssim_e=0.01), steps=size.steps))
     return {
         f"LE {family}": lambda: _scrambled(out, family, size, pictures),
         f"transformation {family}": lambda: _transformed(classifier, size, pictures),
-        f"AVP learned {family}": lambda: _learned(classifier, size, pictures, some, make_key),
-        f"AVP sealed {family}": lambda: _sealed(classifier, size, some),
+        f"AVP bare {family}": lambda: _encrypted(classifier, some, bare(owner.model(0, faces=False))),
+        f"AVP learned {family}": lambda: _encrypted(classifier, some, learned(owner.model(0, faces=False))),
+        f"AVP sealed {family}": lambda: _encrypted(classifier, some, sealed(owner.identity)),
     }
 
 
@@ -208,64 +222,19 @@ def _transformed(
     }, [test.pixels[:10], shown[:10]]
 
 
-def _learned(
-    classifier: Classifier, size: Size, pictures: Pictures, some: Labeled, make_key: KeyMaker
-) -> tuple[dict[str, Any], list[Pixels]]:
-    """AVP with a key model trained on the classifier's own training pictures (Eq. 17)."""
-    key = make_key(pictures.train.pixels, 0)
-    goal = Goal(reached=0.9, ssim_e=0.1, ssim_d=0.9)
-    found = _searched(classifier, some.pixels, Fast(goal, steps=size.steps, seed=0), key=key)
-    restored = np.stack([one.restored for one in found if one.restored is not None])
-    return _figures(classifier, some, found, restored)
-
-
-def _sealed(classifier: Classifier, size: Size, some: Labeled) -> tuple[dict[str, Any], list[Pixels]]:
-    """AVP with the picture itself sealed in the low bits."""
-    secret, public = identities.generate()
-    recipients = identities.Recipients(tuple(identities.parse_recipients(public)))
-    low = np.stack([avp_payload.seal(one, recipients)[0] for one in some.pixels])
-    goal = Goal(reached=0.9, ssim_e=0.1)
-    found = _searched(
-        classifier, some.pixels, Fast(goal, steps=size.steps, seed=0), carried=_tensor(low).to(torch.uint8)
-    )
-    owner = identities.parse_identities(secret.encode(), lambda _: "")
-    restored = [avp_payload.unseal(avp_payload.carried(one.pixels), owner) for one in found]
-    return _figures(classifier, some, found, np.stack(restored))
-
-
-def _searched(
-    classifier: Classifier,
-    pixels: Pixels,
-    settings: Fast,
-    key: Key | None = None,
-    carried: Tensor | None = None,
-    batch: int = 20,
-) -> list[Found]:
-    """A batch at a time, as the search keeps everything of a batch in memory."""
+def _encrypted(classifier: Classifier, some: Labeled, way: Way) -> tuple[dict[str, Any], list[Pixels]]:
+    """AVP (Eq. 17), a batch at a time; what it gives back is decrypted from the saved pixels."""
     classifier.requires_grad_(False)
+    aim = partial(classification, lambda chips: classifier(chips / 255))
     found: list[Found] = []
-    for start in range(0, len(pixels), batch):
-        part = slice(start, start + batch)
-        originals = _tensor(pixels[part])
-        target = classification(lambda chips: classifier(chips / 255), originals)
-        low = None if carried is None else carried[part]
-        found += fast(originals, target, key, settings, carried=low)
-    return found
-
-
-def _tensor(pixels: Pixels) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(pixels.transpose(0, 3, 1, 2), np.float32))
-
-
-def _figures(
-    classifier: Classifier, some: Labeled, found: list[Found], restored: Pixels
-) -> tuple[dict[str, Any], list[Pixels]]:
+    for start in range(0, len(some), BATCH):
+        found += way.encrypt(some.pixels[start : start + BATCH], aim)
     shown = np.stack([one.pixels for one in found])
+    restored = way.decrypt(shown)
     return {
         "original": accuracy(classifier, some.pixels, some.labels),
         "encrypted": accuracy(classifier, shown, some.labels),
         "ssim_e": mean_ssim(shown, some.pixels),
         "ssim_d": mean_ssim(restored, some.pixels),
         "steps": float(np.mean([one.steps for one in found])),
-        "seconds_each": report.plain(mean_interval([one.seconds for one in found]))["value"],
     }, [some.pixels[:10], shown[:10], restored[:10]]

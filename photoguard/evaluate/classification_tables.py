@@ -12,12 +12,13 @@ PAPER: dict[str, tuple[float, float, float, float | None]] = {
     "LE resnet": (11.00, 91.53, 0.178, 1.000),
     "transformation vgg": (93.95, 90.70, 0.068, None),
     "transformation resnet": (95.53, 90.16, 0.073, None),
-    "AVP learned vgg": (93.95, 93.95, 0.171, 0.900),
-    "AVP learned resnet": (95.53, 95.28, 0.198, 0.923),
+    "AVP bare vgg": (93.95, 93.95, 0.171, 0.900),
+    "AVP bare resnet": (95.53, 95.28, 0.198, 0.923),
 }
 WAYS = {
     "LE": "learnable image encryption (4x4 blocks), classifier trained on it",
     "transformation": "transformation network, classifier as it is",
+    "AVP bare": "AVP, bare generator, classifier as it is",
     "AVP learned": "AVP, learned key, classifier as it is",
     "AVP sealed": "AVP, sealed, classifier as it is",
 }
@@ -52,7 +53,7 @@ the class that the classifier saw in the original (Eq. 17), so it keeps the clas
 
 COLUMNS = (
     "way", "network", "original", "paper, %", "encrypted", "paper, %", "SSIM_e", "paper", "SSIM_d", "paper",
-    "s each",
+    "steps",
 )  # fmt: skip
 
 
@@ -72,7 +73,7 @@ def _line(name: str, row: dict[str, Any]) -> list[str]:
         _number(paper[2], 3),
         _number(row["ssim_d"], 3),
         _number(paper[3], 3),
-        _number(row.get("seconds_each"), 2),
+        _number(row.get("steps"), 0),
     ]
 
 
