@@ -119,12 +119,12 @@ def test_identity_is_compared_with_strangers_and_with_those_of_the_same_answer()
     faces = np.clip(np.full((40, 32, 32, 3), 128) + rng.integers(-90, 90, (40, 1, 1, 3)), 0, 255).astype(
         np.uint8
     )
-    known = attacks.identity(faces, faces, answer, Colors(), TINY)
+    known = attacks.identity(faces, answer, attacks.judge(Colors(), faces, TINY), TINY)
     assert known.same.value == pytest.approx(1, abs=1e-3) and known.beyond.low > 0.3
-    other = attacks.identity(np.roll(faces, 7, 0), faces, answer, Colors(), TINY)
+    other = attacks.identity(np.roll(faces, 7, 0), answer, attacks.judge(Colors(), faces, TINY), TINY)
     assert other.beyond.low < 0.1
     two = faces[answer]  # all of one answer look alike: no more than the answer is restored
-    alike = attacks.identity(two, two, answer, Colors(), TINY)
+    alike = attacks.identity(two, answer, attacks.judge(Colors(), two, TINY), TINY)
     assert alike.beyond.low > 0 and alike.alike.value == pytest.approx(0, abs=1e-6)
 
 

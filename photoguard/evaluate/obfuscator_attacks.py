@@ -49,7 +49,7 @@ class Effort:
     resrec: int
 
 
-FULL = Effort(None, Training(8, 2e-3), Training(6, 2e-3, batch=16), 600, 400, 4, 4, 16)
+FULL = Effort(None, Training(6, 2e-3), Training(6, 2e-3, batch=16), 600, 400, 4, 4, 16)
 QUICK = Effort(400, Training(4, 2e-3), Training(3, 3e-3, batch=16), 200, 100, 2, 2, 8)
 
 
@@ -254,6 +254,19 @@ class Restored:
     extra: Pixels | None = field(default=None, repr=False)
 
 
+@dataclass(frozen=True)
+class Judge:
+    """A recognizer, and what it makes of the true faces that restored ones are compared with."""
+
+    recognizer: Recognizer
+    true: NDArray[np.float32]
+
+
+def judge(recognizer: Recognizer, faces: Pixels, config: ObfuscatorConfig) -> Judge:
+    """A recognizer that has seen the faces to be restored."""
+    return Judge(recognizer, recognizer.embed_pixels(chips(faces, recognizer, config)))
+
+
 def restored(
     victim: Victim,
     make: Callable[[], nn.Module],
@@ -261,7 +274,7 @@ def restored(
     answer: Labels,
     halves: tuple[NDArray[np.int64], NDArray[np.int64]],
     effort: Effort,
-    recognizers: dict[str, Recognizer],
+    judges: dict[str, Judge],
     device: str,
 ) -> Restored:
     """A reconstructor from scratch, on pairs of features and faces of one half; tested on the other."""
@@ -277,10 +290,7 @@ def restored(
     return Restored(
         ms_ssim=mean_interval(ms_ssims(out, truth)),
         psnr=mean_psnr(out, truth),
-        identity={
-            name: identity(out, truth, answer[others], one, victim.config)
-            for name, one in recognizers.items()
-        },
+        identity={name: identity(out, answer[others], one, victim.config) for name, one in judges.items()},
         faces=out[:12],
         extra=shown,
     )
@@ -292,11 +302,9 @@ def restoring_loss(out: Tensor, truth: Tensor) -> Tensor:
     return 1 - ms_ssim(out, truth).mean() + F.mse_loss(out, truth)
 
 
-def identity(
-    out: Pixels, truth: Pixels, answer: Labels, recognizer: Recognizer, config: ObfuscatorConfig
-) -> Identity:
+def identity(out: Pixels, answer: Labels, by: Judge, config: ObfuscatorConfig) -> Identity:
     """Cosines with the true face and with strangers; strangers are drawn by lot."""
-    theirs, true = (recognizer.embed_pixels(chips(one, recognizer, config)) for one in (out, truth))
+    theirs, true = by.recognizer.embed_pixels(chips(out, by.recognizer, config)), by.true
     rng = np.random.default_rng(0)
     other = (np.arange(len(out)) + rng.integers(1, len(out), len(out))) % len(out)
     alike = np.array([_like(answer, at, rng) for at in range(len(out))])
