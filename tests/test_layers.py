@@ -18,7 +18,7 @@ LAYERS = {
     "images": 3, "envelope": 3, "weights": 3, "preview": 3, "pictures": 3,
     "sealed": 4, "detection": 4, "recognizers": 4, "labels": 4, "features": 4,
     "methods": 5,
-    "protect": 6, "reveal": 7,
+    "protect": 6, "match": 6, "reveal": 7,
     "batch": 8, "train": 8, "evaluate": 8,
     "cli": 9,
 }  # fmt: skip

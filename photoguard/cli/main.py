@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from photoguard import __version__
-from photoguard.cli import evaluating, featuring, keys, protecting, recognizing, restoring, training
+from photoguard.cli import evaluating, featuring, keys, matching, protecting, recognizing, restoring, training
 
 app = typer.Typer(
     name="photoguard",
@@ -20,7 +20,7 @@ app = typer.Typer(
 for command in (
     protecting.encrypt, restoring.decrypt, keys.keygen, protecting.detect,
     restoring.inspect, restoring.verify, restoring.grant, keys.recipients,
-    featuring.features, featuring.classify,
+    featuring.features, featuring.classify, matching.match,
 ):  # fmt: skip
     app.command()(command)
 app.add_typer(recognizing.app)

@@ -228,7 +228,10 @@ def grant(
 @guarded
 def inspect(
     file: Annotated[
-        Path, typer.Argument(help="A public picture or a private file.", show_default=False, readable=False)
+        Path,
+        typer.Argument(
+            help="A public picture, a chip or a private file.", show_default=False, readable=False
+        ),
     ],
     json: options.Json = False,
     quiet: options.Quiet = False,
@@ -244,10 +247,13 @@ def inspect(
         voice.result(text, {"file": str(file), "kind": "private", "bytes": len(data), "opens_with": kinds})
         return
     chunk = png.public_chunk(data)
+    if chunk is None and data.startswith(png.START) and _inspect_chip(voice, file, data):
+        return
     if chunk is None:
         if not data.startswith(png.START):
             raise UnreadableError(
-                f"{files.shown(file)} is not a file of photoguard", "inspect takes NAME.pub.png or NAME.priv"
+                f"{files.shown(file)} is not a file of photoguard",
+                "inspect takes NAME.pub.png, NAME.priv or a chip",
             )
         raise UnreadableError(
             f"{files.shown(file)} carries no photoguard data",
@@ -255,6 +261,26 @@ def inspect(
         )
     public = envelope.PublicFile.from_bytes(chunk)
     voice.result(_public_text(file, public), _public_record(file, data, public))
+
+
+def _inspect_chip(voice: Voice, file: Path, data: bytes) -> bool:
+    """Show AVP's chip, when the picture is one."""
+    from photoguard import images
+    from photoguard.methods import avp_payload
+
+    pixels = images.decode(data, files.shown(file)).shallow()
+    if not avp_payload.is_chip(pixels):
+        return False
+    payload = avp_payload.carried(pixels)
+    sealed = payload.kind == avp_payload.SEALED
+    kinds = identities.stanzas(avp_payload.locked_key(payload)) if sealed else ["learned key model"]
+    record = {
+        "file": str(file), "kind": "chip", "bytes": len(data), "size": [payload.width, payload.height],
+        "key_model": "sealed" if sealed else "learned", "opens_with": kinds,
+    }  # fmt: skip
+    text = f"{files.shown(file)}: {record['key_model']} AVP chip, {payload.width} x {payload.height}"
+    voice.result(f"{text}\n  opens with: {', '.join(kinds)}", record)
+    return True
 
 
 def _public_text(file: Path, public: envelope.PublicFile) -> str:

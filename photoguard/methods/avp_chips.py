@@ -20,6 +20,7 @@ from photoguard.errors import QualityError, UsageError
 from photoguard.methods import Chips, avp_payload
 from photoguard.methods.avp_keys import LearnedKey, opened, shuffle
 from photoguard.methods.avp_losses import ssim
+from photoguard.methods.avp_robust import distortions, re_encoded
 from photoguard.methods.avp_search import Fast, Found, Goal, Round, fast
 from photoguard.methods.avp_target import Resemblance, chip_spec, resemblance
 from photoguard.recognizers import Recognizer, Spec, load
@@ -88,8 +89,21 @@ def encrypt(
                 raise _missed(number, one, chips)
             cosines = dict(zip(chips.recognizers, one.reached, strict=True))
             alike = _ssim(face, back)
-            made.append(Chip(one.pixels, back, cosines, one.ssim_e, alike, one.steps, one.seconds))
+            survived = _survived(one.pixels, face, chips)
+            made.append(Chip(one.pixels, back, cosines, one.ssim_e, alike, one.steps, one.seconds, survived))
     return made
+
+
+def _survived(chip: Picture, face: Picture, chips: Chips) -> dict[str, float]:
+    """The worst recognizer's cosine after each real re-encoding that recognition was to survive."""
+    if not chips.robust:
+        return {}
+    made = re_encoded(chip, chips.robust)
+    target = _target(chips, _tensor(face[None]).float())
+    with torch.no_grad():
+        rows = torch.zeros(len(made), dtype=torch.long)
+        reached = target(_tensor(np.stack(list(made.values()))).float(), rows).reached.amin(1)
+    return dict(zip(made, reached.tolist(), strict=True))
 
 
 def _sealed(
@@ -101,8 +115,9 @@ def _sealed(
     originals = _tensor(faces).float()
     target = _target(chips, originals)
     found = fast(
-        originals, target, settings=Fast(goal=SEALED_GOAL), carried=_tensor(np.stack(bits)), progress=progress
-    )
+        originals, target, settings=Fast(goal=SEALED_GOAL), carried=_tensor(np.stack(bits)),
+        distortions=distortions(chips.robust), progress=progress,
+    )  # fmt: skip
     return found, restored
 
 
@@ -117,7 +132,8 @@ def _learned(
     originals = _tensor(faces).float()
     found = fast(
         originals, _target(chips, originals), key, LEARNED_SEARCH,
-        start=key.start(originals), carried=_tensor(bits), progress=progress,
+        start=key.start(originals), carried=_tensor(bits), distortions=distortions(chips.robust),
+        progress=progress,
     )  # fmt: skip
     return found, [one.restored for one in found if one.restored is not None]
 

@@ -128,11 +128,9 @@ def _seal(picture: bytes, locked: bytes, key: bytes, height: int, width: int) ->
 
 def unseal(payload: Payload, keys: Sequence[Identity], ask: Ask | None = None) -> NDArray[np.uint8]:
     """The face that a sealed chip carries."""
-    if len(payload.body) < 2:
-        raise DamagedError("the chip's sealed face is cut short")
-    (length,) = struct.unpack(">H", payload.body[:2])
-    head, rest = payload.body[: 2 + length], payload.body[2 + length :]
-    key = identities.unseal(head[2:], keys, ask)
+    locked = locked_key(payload)
+    head, rest = payload.body[: 2 + len(locked)], payload.body[2 + len(locked) :]
+    key = identities.unseal(locked, keys, ask)
     if len(key) != KEY:
         raise DamagedError("the chip's key has the wrong length")
     try:
@@ -144,6 +142,14 @@ def unseal(payload: Payload, keys: Sequence[Identity], ask: Ask | None = None) -
     if len(plain) < 4 or 4 + size > len(plain) or plain[4 + size :].strip(b"\0"):
         raise DamagedError("the chip's sealed face is damaged")
     return _decompressed(plain[4 : 4 + size], payload.height, payload.width)
+
+
+def locked_key(payload: Payload) -> bytes:
+    """The age file with a sealed chip's key."""
+    (length,) = struct.unpack(">H", payload.body[:2].rjust(2, b"\0"))
+    if len(payload.body) < 2 + length + TAG:
+        raise DamagedError("the chip's sealed face is cut short")
+    return payload.body[2 : 2 + length]
 
 
 def _compressed(face: NDArray[np.uint8], room: int) -> bytes:

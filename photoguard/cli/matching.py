@@ -1,0 +1,62 @@
+"""`match`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from photoguard import files
+from photoguard.cli import options
+from photoguard.cli.protecting import SHIPPED_RECOGNIZER
+from photoguard.cli.voice import Voice, guarded
+
+Picture = Annotated[
+    Path,
+    typer.Argument(help="A photo, a protected photo, or a chip.", show_default=False, readable=False),
+]
+
+
+@guarded
+def match(
+    first: Picture,
+    second: Picture,
+    recognizer: Annotated[
+        str, typer.Option("--recognizer", help="Who is asked, as `recognizers list` names it.")
+    ] = SHIPPED_RECOGNIZER,
+    threshold: Annotated[
+        float | None,
+        typer.Option(
+            "--threshold",
+            min=-1.0,
+            max=1.0,
+            help="Cosine from which two faces count as one person; what LFW's pairs say when left out.",
+        ),
+    ] = None,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+    debug: options.Debug = False,
+) -> None:
+    """Tell how alike two pictures are to a recognizer: whether a chip still works, and for whom."""
+    voice = Voice(json, quiet, verbose)
+    from photoguard.match import THRESHOLDS, compare
+    from photoguard.recognizers import load
+
+    same = THRESHOLDS.get(recognizer) if threshold is None else threshold
+    if same is None:
+        voice.note(f"No threshold is known for {recognizer}: give --threshold for a verdict.")
+    for pair in compare(files.read_file(first), files.read_file(second), load(recognizer)):
+        verdict = None if same is None else pair.cosine >= same
+        words = {None: "", True: "  match", False: "  no match"}[verdict]
+        text = (
+            f"{files.shown(first)} {pair.first.what} {pair.first.number}  "
+            f"{files.shown(second)} {pair.second.what} {pair.second.number}  {pair.cosine:.4f}{words}"
+        )
+        record = {
+            "first": str(first), "first_face": pair.first.number, "first_is": pair.first.what,
+            "second": str(second), "second_face": pair.second.number, "second_is": pair.second.what,
+            "recognizer": recognizer, "cosine": round(pair.cosine, 6), "threshold": same, "match": verdict,
+        }  # fmt: skip
+        voice.result(text, record)

@@ -1,0 +1,94 @@
+"""How alike two pictures are to a recognizer: photos with faces, protected photos, or AVP's chips."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from photoguard import envelope, images, png
+from photoguard.detection import detect
+from photoguard.errors import NoFaceError
+from photoguard.methods import avp, avp_payload
+from photoguard.recognizers import TABLE, TEMPLATES, Recognizer, Spec, chip_for
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    Pixels = NDArray[np.uint8]
+
+# Cosine from which two faces are one person to a recognizer: best on LFW's pairs
+# (`photoguard recognizers check NAME --pairs LFW`).
+THRESHOLDS = {"mobilefacenet-casia": 0.3, "mobilefacenet-112": 0.3, "edgeface-xs": 0.3}
+SIZES = tuple(dict.fromkeys((spec.height, spec.width) for spec in TABLE.values()))
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One face of a picture as a recognizer wants to see it."""
+
+    number: int
+    what: str  # "face" or "chip"
+    pixels: Pixels
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A face of one picture and a face of another."""
+
+    first: Shown
+    second: Shown
+    cosine: float
+
+
+def compare(one: bytes, other: bytes, recognizer: Recognizer) -> list[Pair]:
+    """Every face or chip of one picture with every one of the other."""
+    first, second = faces_of(one, recognizer.spec), faces_of(other, recognizer.spec)
+    a, b = (recognizer.embed_pixels(np.stack([face.pixels for face in some])) for some in (first, second))
+    cosines = a @ b.T
+    return [Pair(x, y, float(cosines[i, j])) for i, x in enumerate(first) for j, y in enumerate(second)]
+
+
+def faces_of(data: bytes, spec: Spec) -> list[Shown]:
+    """The chips of a protected photo and its faces that are not covered; or the chip that a picture is."""
+    photo = images.decode(data, "the picture")
+    pixels = photo.shallow()
+    if avp_payload.is_chip(pixels) or pixels.shape[:2] in ((spec.height, spec.width), *SIZES):
+        return [Shown(1, "chip", seen_by(pixels, spec))]
+    shown = []
+    chunk = png.public_chunk(data)
+    boxes = envelope.PublicFile.from_bytes(chunk).faces if chunk is not None else ()
+    for number, face in enumerate(boxes, start=1):
+        if face.method == "avp":
+            cover = pixels[face.box.window]
+            chip = avp.cut_out(cover, SIZES)
+            whole = avp.from_photo(cover, spec.height, spec.width) if chip is None else seen_by(chip, spec)
+            shown.append(Shown(number, "chip", whole))
+    if not shown:
+        found = detect(pixels)
+        shown = [
+            Shown(number, "face", chip_for(spec, pixels, face.landmarks))
+            for number, face in enumerate(found, start=1)
+        ]
+    if not shown:
+        raise NoFaceError("no face was found in one of the pictures", "chips must be as they were written")
+    return shown
+
+
+def seen_by(chip: Pixels, spec: Spec) -> Pixels:
+    """A chip as a recognizer of another size sees it: the face lies where that one expects it."""
+    height, width = chip.shape[:2]
+    if (height, width) == (spec.height, spec.width):
+        return np.ascontiguousarray(chip)
+    return chip_for(spec, chip, _template(height, width))
+
+
+def _template(height: int, width: int) -> Sequence[tuple[float, float]]:
+    """Where the landmarks of a chip of this size lie."""
+    for spec in TABLE.values():
+        if (spec.height, spec.width) == (height, width):
+            return TEMPLATES[spec.template]
+    return [(x * width / 112, y * height / 112) for x, y in TEMPLATES["112x112"]]
