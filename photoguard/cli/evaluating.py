@@ -11,6 +11,7 @@ import typer
 
 from photoguard import files
 from photoguard.cli import options
+from photoguard.cli.key_models import DEFAULT_STEPS
 from photoguard.cli.voice import Voice, guarded
 from photoguard.errors import UsageError
 
@@ -207,7 +208,7 @@ def avp(
     )
 
 
-QUICK_KEY, FULL_KEY = 400, 3000  # steps: about a minute, and as long as `keygen --model` takes
+QUICK_KEY = 400  # steps: about a minute
 
 
 def _key_models(data: Path | None, quick: bool, side: int) -> Callable[[bool], KeyModel]:
@@ -221,7 +222,7 @@ def _key_models(data: Path | None, quick: bool, side: int) -> Callable[[bool], K
 
         source = data / ("utkface.zip" if faces else "things.zip") if data else None
         images = (source,) if source and source.is_file() else ()
-        config = dataclasses.replace(training.SMALL, side=side, steps=QUICK_KEY if quick else FULL_KEY)
+        config = dataclasses.replace(training.SMALL, side=side, steps=QUICK_KEY if quick else DEFAULT_STEPS)
         return KeyModel(secrets.token_bytes(SECRET), training.train(config, images).generator)
 
     return make

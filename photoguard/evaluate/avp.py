@@ -86,21 +86,20 @@ def evaluate_avp(
     tables and the pictures, such as docs/avp-evaluation.md: they show no face but NASA's portrait.
     """
     out.mkdir(parents=True, exist_ok=True)
-    if unknown := set(only) - avp_parts.PARTS.keys():
-        raise UsageError(
-            f"there is no part {sorted(unknown)[0]!r}", f"the parts are {', '.join(avp_parts.PARTS)}"
-        )
+    names = ("quality", *avp_parts.PARTS)
+    if unknown := set(only) - set(names):
+        raise UsageError(f"there is no part {sorted(unknown)[0]!r}", f"the parts are {', '.join(names)}")
     setting = prepare(out, data, train_key, quick, recognizers, say)
-    results = report.resumed(out, {"recognizers": list(setting.read), "data": setting.fingerprint}, NAME)
-    size = "quick" if quick else "full"
-    for name, part in avp_parts.PARTS.items():
-        earlier = results["rows"].get(name, {}).get("size")
-        if earlier in (size, "full") or (only and name not in only):
+    results = report.resumed(out, {"main": setting.main.name, "data": setting.fingerprint}, NAME)
+    for name, part in avp_parts.parts(setting).items():
+        asked = {"size": "quick" if quick else "full", "recognizers": part.seen_by}
+        earlier = {key: results["rows"].get(name, {}).get(key) for key in asked}
+        if earlier in (asked, asked | {"size": "full"}) or (only and name.partition(" ")[0] not in only):
             continue
         began = time.process_time()
-        figures = report.plain(part(setting))
+        figures = report.plain(part.measure())
         spent = round(time.process_time() - began)
-        results["rows"][name] = {"size": size, "processor_seconds": spent} | figures
+        results["rows"][name] = asked | {"processor_seconds": spent} | figures
         report.write(out, results, NAME, tables_page)
         say(f"{name}: {spent} s of processor time")
     report.write(out, results, NAME, tables_page)
@@ -136,10 +135,10 @@ def prepare(
 
     people = people_of(lfw, size.crowd, progress=progress)
     read = {name: readers[name]() for name in names}
-    thresholds = {}
+    thresholds, accuracy = {}, {}
     for name, one in read.items():
         pairs = verified(one.embed_pixels(people.strangers.chips(one.spec)), people.pairs)
-        thresholds[name] = pairs.threshold
+        thresholds[name], accuracy[name] = pairs.threshold, pairs.accuracy.value
         say(f"{name}: {100 * pairs.accuracy.value:.1f} % of {pairs.pairs} pairs right")
     return Setting(
         out=out,
@@ -147,7 +146,7 @@ def prepare(
         people=people,
         read=read,
         thresholds=thresholds,
-        data=data,
+        judge=max(names[1:] or names, key=lambda name: accuracy[name]),
         fingerprint=lfw.fingerprint,
         keys=Keys(out / "keys", train_key, say),
         say=say,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import torch
@@ -18,7 +18,15 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from photoguard.evaluate.covers import Pixels
-    from photoguard.recognizers import Recognizer
+
+    class Embeds(Protocol):
+        """A recognizer, or what stands before one."""
+
+        def embed_pixels(self, chips: Pixels) -> NDArray[np.float32]:
+            """Embeddings of chips."""
+            ...
+
+    Judge = tuple[Embeds, float]  # with the cosine from which it says "same"
 
 FOLD = 32  # the restorer takes pictures whose sides are multiples of this
 
@@ -46,7 +54,7 @@ def paired_data(
     originals: Pixels,
     unseen: Pixels,
     truth: Pixels,
-    judge: tuple[Recognizer, float],
+    judge: Judge,
     how: Training,
     width: int = 32,
     seed: int = 0,
@@ -63,15 +71,13 @@ def paired_data(
     return _stolen(as_pixels(answers(net, scale(unseen), "cpu")), truth, originals.mean(0), judge)
 
 
-def blindly(guess: Pixels, truth: Pixels, judge: tuple[Recognizer, float]) -> Stolen:
+def blindly(guess: Pixels, truth: Pixels, judge: Judge) -> Stolen:
     """No known pair: the same mean face for everybody, of faces found anywhere (N, H, W, 3)."""
     mean = guess.mean(0)
     return _stolen(np.repeat(mean.round().astype(np.uint8)[None], len(truth), 0), truth, mean, judge)
 
 
-def _stolen(
-    restored: Pixels, truth: Pixels, mean: NDArray[np.float64], judge: tuple[Recognizer, float]
-) -> Stolen:
+def _stolen(restored: Pixels, truth: Pixels, mean: NDArray[np.float64], judge: Judge) -> Stolen:
     same = np.repeat(mean.round().astype(np.uint8)[None], len(truth), 0)
     return Stolen(
         ssim=mean_ssim(restored, truth),
@@ -81,7 +87,7 @@ def _stolen(
     )
 
 
-def recognized(pictures: Pixels, originals: Pixels, judge: Recognizer, threshold: float) -> float:
+def recognized(pictures: Pixels, originals: Pixels, judge: Embeds, threshold: float) -> float:
     """Share of pictures that the recognizer takes for the same person as the original."""
     alike = cosines(judge.embed_pixels(pictures), judge.embed_pixels(originals))
     return float((alike >= threshold).mean())
@@ -129,7 +135,7 @@ def inverted(
     faces: Pixels,
     templates: NDArray[np.float32],
     truth: Pixels,
-    judge: tuple[Recognizer, float],
+    judge: Judge,
     how: Training,
     seed: int = 0,
 ) -> Stolen:

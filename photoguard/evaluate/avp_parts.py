@@ -20,6 +20,7 @@ from photoguard.evaluate.avp_statistics import RE_ENCODED, correlation, histogra
 from photoguard.evaluate.avp_ways import BARE_SEARCH, SEALED_SEARCH, Bare, Learned, Sealed, sample_faces
 from photoguard.evaluate.metrics import cosines, equal_error, mean_ssim
 from photoguard.methods.avp_chips import LEARNED_SEARCH
+from photoguard.methods.avp_robust import distortions
 from photoguard.methods.avp_search import Published, published
 from photoguard.methods.avp_target import resemblance
 
@@ -40,12 +41,9 @@ REACHED = 0.99  # the cosine up to which searches are timed
 # --- Tables 1 and 2, other recognizers, re-encoding ---
 
 
-def quality(setting: Setting) -> Figures:
-    """Tables 1 and 2, and who else recognizes the chips, for every recognizer and every way."""
-    return {
-        name: {way: _row(setting, name, way) for way in ("sealed", "learned", "bare")}
-        for name in setting.read
-    }
+def quality(setting: Setting, name: str) -> Figures:
+    """Tables 1 and 2 for one recognizer, who else recognizes its chips, and what re-encoding leaves."""
+    return {way: _row(setting, name, way) for way in ("sealed", "learned", "bare")}
 
 
 def enrolled(setting: Setting, name: str, way: str) -> Made:
@@ -169,7 +167,7 @@ def other_key(setting: Setting) -> Figures:
 
 def wrong_keys(setting: Setting) -> Figures:
     """Fig. 5: chips of every key opened with every key, as numbers and as a picture of NASA's portrait."""
-    reader, (judge, threshold) = setting.main, setting.judge
+    reader = setting.main
     people, size = setting.people, setting.size
     faces = people.probes.at(people.enrolled[: size.shown]).chips(reader.spec)
     faces = np.concatenate([sample_faces(reader.spec), faces])
@@ -193,7 +191,7 @@ def wrong_keys(setting: Setting) -> Figures:
                 np.mean([recognized(back, faces, reader, setting.thresholds[reader.name]) for back in wrong])
             ),
             "recognized_by_other": float(
-                np.mean([_by_judge(back, faces, reader, judge, threshold) for back in wrong])
+                np.mean([recognized(back, faces, *setting.watching) for back in wrong])
             ),
         }
         avp_pictures.matrix(
@@ -205,11 +203,6 @@ def wrong_keys(setting: Setting) -> Figures:
         )
     found["sealed"] = _sealed_with_wrong_keys(setting, faces[:1], reader)
     return found
-
-
-def _by_judge(back: Pixels, faces: Pixels, reader: Recognizer, judge: Recognizer, threshold: float) -> float:
-    shown, truth = (seen_by(part, reader.spec, judge.spec) for part in (back, faces))
-    return recognized(shown, truth, judge, threshold)
 
 
 def _sealed_with_wrong_keys(setting: Setting, faces: Pixels, reader: Recognizer) -> Figures:
@@ -230,7 +223,7 @@ def _sealed_with_wrong_keys(setting: Setting, faces: Pixels, reader: Recognizer)
 
 def paired(setting: Setting) -> Figures:
     """Fig. 6: a network trained on known pairs restores chips that it has no original of."""
-    reader, (judge, threshold), size = setting.main, setting.judge, setting.size
+    reader, size = setting.main, setting.size
     people = setting.people
     known = people.strangers.at(np.arange(min(max(size.known), len(people.strangers)))).chips(reader.spec)
     unseen = people.probes.at(np.arange(len(people.probes))[:: max(len(people.probes) // size.unseen, 1)])
@@ -244,9 +237,8 @@ def paired(setting: Setting) -> Figures:
         "learned, key reused": (shuffled, shuffled),
         "sealed": (hidden, hidden),
     }
-    watching = _Watching(reader, judge, threshold)
     found: Figures = {
-        "blind": blindly(known, truth, watching.pair), "unseen": len(truth), "restorer": size.width
+        "blind": blindly(known, truth, setting.watching), "unseen": len(truth), "restorer": size.width
     }  # fmt: skip
     for name, (theirs, mine) in ways.items():
         label = name.replace(",", "").replace(" ", "-")
@@ -258,7 +250,7 @@ def paired(setting: Setting) -> Figures:
             "cosine": float(target.cosine.mean()),
             "known": {
                 str(count): paired_data(
-                    pairs.chips[:count], known[:count], target.chips, truth, watching.pair, size.attack,
+                    pairs.chips[:count], known[:count], target.chips, truth, setting.watching, size.attack,
                     size.width,
                 )
                 for count in size.known
@@ -266,24 +258,6 @@ def paired(setting: Setting) -> Figures:
             },
         }  # fmt: skip
     return found
-
-
-@dataclasses.dataclass(frozen=True)
-class _Watching:
-    """A recognizer other than the one attacked, fed with the attacked one's chips."""
-
-    reader: Recognizer
-    judge: Recognizer
-    threshold: float
-
-    @property
-    def pair(self) -> tuple[Any, float]:
-        """What the attacks take: something that embeds, and its threshold."""
-        return self, self.threshold
-
-    def embed_pixels(self, chips: Pixels) -> Any:
-        """Embeddings by the judge."""
-        return self.judge.embed_pixels(seen_by(chips, self.reader.spec, self.judge.spec))
 
 
 # --- Ablation, statistics, robustness, speed, template ---
@@ -340,6 +314,24 @@ def statistics(setting: Setting) -> Figures:
     }
 
 
+def robustness(setting: Setting) -> Figures:
+    """Chips made with and without --robust, as re-encoded files."""
+    reader, usual = setting.main, sealed(setting, setting.size.steps)
+    faces = _some(setting, reader, 2 * setting.size.shown)
+    names = ("jpeg", "resize")
+    ways = {
+        "as usual": usual,
+        "`--robust jpeg`": dataclasses.replace(usual, distortions=distortions(names[:1])),
+        "`--robust jpeg,resize`": dataclasses.replace(usual, distortions=distortions(names)),
+    }
+    found: Figures = {"faces": len(faces)}
+    for number, (name, way) in enumerate(ways.items()):
+        mine = made(setting, f"robust-{number}", way, faces, reader)
+        kept = survival(mine, reader, setting.thresholds[reader.name])
+        found[name] = dict(mine.figures()) | {"survival": kept}
+    return found
+
+
 def speed(setting: Setting) -> Figures:
     """Steps and processor time to cosine 0.99, one search of the same faces each."""
     reader, size = setting.main, setting.size
@@ -393,15 +385,14 @@ def _until(results: list[Found], spent: float) -> Figures:
 
 def template(setting: Setting) -> Figures:
     """The chip is the recognizer's template: a face drawn from it by a network that saw other people."""
-    reader, (judge, threshold) = setting.main, setting.judge
+    reader = setting.main
     people = setting.people
     faces = people.strangers.chips(reader.spec)
-    watching = _Watching(reader, judge, threshold)
     mine = enrolled(setting, reader.name, "sealed")
     known = reader.embed_pixels(faces)
     found = {
         name: inverted(
-            known, faces, reader.embed_pixels(shown), mine.faces, watching.pair, setting.size.invert
+            known, faces, reader.embed_pixels(shown), mine.faces, setting.watching, setting.size.invert
         )
         for name, shown in (("original", mine.faces), ("chip", mine.chips))
     }
@@ -409,12 +400,29 @@ def template(setting: Setting) -> Figures:
 
 
 PARTS: dict[str, Callable[[Setting], Figures]] = {
-    "quality": quality,
     "other_key": other_key,
     "wrong_keys": wrong_keys,
     "ablation": ablation,
     "statistics": statistics,
+    "robustness": robustness,
     "speed": speed,
     "paired": paired,
     "template": template,
 }
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """Something to measure, and which recognizers take part."""
+
+    measure: Callable[[], Figures]
+    seen_by: list[str]
+
+
+def parts(setting: Setting) -> dict[str, Part]:
+    """Quality for each recognizer, then what is measured with the first alone."""
+    first = {
+        f"quality {name}": Part(partial(quality, setting, name), list(setting.read)) for name in setting.read
+    }
+    watched = [setting.main.name, setting.judge]
+    return first | {name: Part(partial(measure, setting), watched) for name, measure in PARTS.items()}

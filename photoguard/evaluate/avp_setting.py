@@ -115,8 +115,10 @@ class Setting:
     """The recognizers; the first takes part in everything"""
     thresholds: dict[str, float]
     """The cosine from which each of them says "same", from LFW's pairs"""
-    data: Path
+    judge: str
+    """Another recognizer where there is one, to look at what attackers restored"""
     fingerprint: str
+    """Of LFW"""
     keys: Keys
     say: Callable[[str], None]
 
@@ -126,10 +128,22 @@ class Setting:
         return next(iter(self.read.values()))
 
     @property
-    def judge(self) -> tuple[Recognizer, float]:
-        """Another recognizer where there is one, to look at what attackers restored; with its threshold."""
-        name = list(self.read)[-1]
-        return self.read[name], self.thresholds[name]
+    def watching(self) -> tuple[Watching, float]:
+        """The judge, ready for the first recognizer's chips, and its threshold."""
+        judge = self.read[self.judge]
+        return Watching(judge, self.main.spec), self.thresholds[self.judge]
+
+
+@dataclass(frozen=True)
+class Watching:
+    """A recognizer that is fed with the chips of another."""
+
+    recognizer: Recognizer
+    cut: Spec
+
+    def embed_pixels(self, chips: Pixels) -> NDArray[np.float32]:
+        """Embeddings of chips that were cut for the other."""
+        return self.recognizer.embed_pixels(seen_by(chips, self.cut, self.recognizer.spec))
 
 
 def made(setting: Setting, name: str, way: Way, faces: Pixels, recognizer: Recognizer) -> Made:

@@ -90,7 +90,7 @@ def halved(pictures: Pixels) -> Pixels:
     def through(picture: Pixels) -> Pixels:
         height, width = picture.shape[:2]
         small = cv2.resize(picture, (width // 2, height // 2), interpolation=cv2.INTER_AREA)
-        return np.asarray(cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC), np.uint8)
+        return np.asarray(cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)
 
     return np.stack([through(one) for one in pictures])
 

@@ -40,10 +40,21 @@ COMMAND = "photoguard evaluate avp --data FOLDER"
 
 def page(results: dict[str, Any]) -> str:
     """The whole page; parts that were not measured are not on it."""
-    rows = results["rows"]
+    rows = by_part(results["rows"])
     parts = [_introduction(results)]
     parts += [write(rows[name]) for name, write in SECTIONS.items() if name in rows]
     return "\n".join([parts[0], _targets(rows), *parts[1:]])
+
+
+def by_part(rows: dict[str, Any]) -> dict[str, Any]:
+    """The rows, with those of quality under one name, by recognizer."""
+    quality = {
+        name.partition(" ")[2]: {way: row[way] for way in ("sealed", "learned", "bare")}
+        for name, row in rows.items()
+        if name.startswith("quality ")
+    }
+    rest = {name: row for name, row in rows.items() if not name.startswith("quality ")}
+    return {"quality": quality} | rest if quality else rest
 
 
 def number(value: float | None, digits: int = 3) -> str:
@@ -56,13 +67,15 @@ def _introduction(results: dict[str, Any]) -> str:
     quick = [name.replace("_", " ") for name, size in sizes.items() if size == "quick"]
     full = [name.replace("_", " ") for name, size in sizes.items() if size == "full"]
     said = [f"{size}: {', '.join(names)}" for size, names in (("quick", quick), ("full", full)) if names]
+    used = sorted({name for row in results["rows"].values() for name in row["recognizers"]})
     spent = sum(row["processor_seconds"] for row in results["rows"].values())
     return f"""# AVP, measured
 
 Written by `{COMMAND}{" --quick" if quick else ""}`, {spent / 60:.0f} minutes of processor time on one
 thread. Sizes of the parts: {"; ".join(said)}. Faces are of Labeled Faces in the Wild, on which nothing of the
 tool was trained. Each chip was saved as PNG and read again before it was measured, decrypted or attacked.
-Recognizers: {", ".join(results["heading"]["recognizers"])}. Seconds are processor time of one thread.
+Recognizers: {", ".join(used)}; parts that are not by recognizer are measured with
+{results["heading"]["main"]}. Seconds are processor time of one thread.
 
 Three ways to encrypt: the paper's *bare* generator (`--key-transform none`), *learned* (a generator behind a
 keyed transform of the pixels), and *sealed* (the face itself encrypted in the low bits). The last two are
@@ -83,7 +96,7 @@ def _quality(row: dict[str, Any]) -> str:
         [f"{name} (paper)", "Algorithm 1", "", number(e), number(d), number(c), "-", "", ""]
         for name, (e, d, c) in PAPER_QUALITY.items()
     ]
-    for name, ways in _recognizers(row):
+    for name, ways in row.items():
         for way, one in ways.items():
             lines.append(
                 [
@@ -102,17 +115,13 @@ def _quality(row: dict[str, Any]) -> str:
     return text + table(columns, lines) + _accuracy(row) + _others(row) + _survival(row)
 
 
-def _recognizers(row: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
-    return [(name, ways) for name, ways in row.items() if isinstance(ways, dict)]
-
-
 def _accuracy(row: dict[str, Any]) -> str:
     lines = [
         [f"{name} (paper)", "Algorithm 1", f"{a:.1f} %", f"{b:.1f} %", f"{a:.1f} %", f"{c:.1f} %", ""]
         for name, (a, b, c) in PAPER_ACCURACY.items()
     ]
     example: dict[str, Any] = {}
-    for name, ways in _recognizers(row):
+    for name, ways in row.items():
         for way, one in ways.items():
             if "all" not in one:
                 continue
@@ -143,7 +152,7 @@ def _others(row: dict[str, Any]) -> str:
             name, WAYS[way], other, number(one["cosine"]), percent(one["recognized"]),
             percent(one["strangers"]), percent(one["equal_error"]),
         ]
-        for name, ways in _recognizers(row)
+        for name, ways in row.items()
         for way, found in ways.items()
         for other, one in found["others"].items()
     ]  # fmt: skip
@@ -163,7 +172,7 @@ equal error rate of telling the two apart (50 %: the chip tells it nothing).
 
 def _survival(row: dict[str, Any]) -> str:
     lines = []
-    for name, ways in _recognizers(row):
+    for name, ways in row.items():
         for way, one in ways.items():
             lines.append([name, WAYS[way], *_kept(one["survival"])])
     text = """
@@ -316,18 +325,21 @@ deviation, entropy in bits, excess kurtosis (0 for a normal distribution, -1.2 f
 
 def _robustness(row: dict[str, Any]) -> str:
     lines = [
-        [name, number(one["cosine"], 4), number(one["seconds"], 1), *_kept(one["survival"])]
+        [
+            name, number(one["ssim_e"]), number(one["cosine"], 4), number(one["seconds"], 1),
+            *_kept(one["survival"]),
+        ]
         for name, one in row.items()
         if isinstance(one, dict)
-    ]
-    text = """
+    ]  # fmt: skip
+    text = f"""
 ## Chips made to be re-encoded
 
-Sealed chips for the first recognizer, searched with and without `--robust jpeg,resize`. Cosine, seconds a
-face, then as above.
+{row["faces"]} sealed chips for the first recognizer, searched with and without `--robust`. SSIM_e, cosine,
+seconds a face, then as above.
 
 """
-    return text + table(["search", "cosine", "s a face", *RE_ENCODINGS], lines)
+    return text + table(["search", "SSIM_e", "cosine", "s a face", *RE_ENCODINGS], lines)
 
 
 def _speed(row: dict[str, Any]) -> str:
@@ -350,7 +362,12 @@ Then the whole search, which goes on until everything it promises is reached.
 
 """
     columns = ["search", "reached", "steps", "s", "s a step", "times", "whole: steps", "s"]
-    return text + table(columns, lines)
+    keygen = row["keygen"]
+    said = f"""
+Making the keys took {keygen["learned"]:.0f} s (learned: the key model of this evaluation) and
+{keygen["sealed"]:.3f} s (sealed: an identity).
+"""
+    return text + table(columns, lines) + said
 
 
 def _template(row: dict[str, Any]) -> str:
