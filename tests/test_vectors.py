@@ -9,12 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
+import torch
 
-from photoguard import envelope, identities, reveal, sealed
+from photoguard import envelope, identities, images, methods, reveal, sealed
 from photoguard.envelope import PrivateFile, PublicFile
 from photoguard.errors import DamagedError, PhotoguardError, WrongKeyError
 from photoguard.features import FeatureFile
+from photoguard.methods import avp_keys, avp_payload
 
 FOLDER = Path(__file__).parent / "vectors"
 ERRORS: dict[str, type[PhotoguardError]] = {"damaged": DamagedError, "wrong-key": WrongKeyError}
@@ -74,9 +77,24 @@ def as_features(vector: Vector) -> None:
     assert FeatureFile.from_bytes(vector.body).to_bytes() == vector.body
 
 
+def as_chip(vector: Vector) -> None:
+    pixels = images.decode(vector.body, "the chip").pixels
+    payload = avp_payload.carried(pixels)
+    if "secret" in vector.fields:
+        secret = bytes.fromhex(vector["secret"])
+        nonce = avp_payload.marked_nonce(payload, secret)
+        assert nonce.hex() == vector["nonce"]
+        how = avp_keys.shuffle(secret, nonce, payload.height, payload.width)
+        hidden = torch.from_numpy(pixels).permute(2, 0, 1).float()
+        restored = avp_keys.unshuffled(hidden, how).permute(1, 2, 0).numpy().astype(np.uint8)
+    else:
+        restored = avp_payload.unseal(payload, identities.parse_identities(vector["identity"].encode(), str))
+    assert methods.digest(restored).hex() == vector["restored"]
+
+
 READERS = {
     "public": as_public, "private": as_private, "carrier": as_carrier, "picture": as_picture, "age": as_age,
-    "features": as_features,
+    "features": as_features, "chip": as_chip,
 }  # fmt: skip
 
 

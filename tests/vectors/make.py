@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
 from photoguard import envelope, identities, methods, png, sealed
@@ -27,7 +28,8 @@ from photoguard.errors import PhotoguardError
 from photoguard.features import FeatureFile
 from photoguard.geometry import Box, owned
 from photoguard.identities import Recipients
-from photoguard.images import Metadata, Photo
+from photoguard.images import Metadata, Photo, decode
+from photoguard.methods import avp_keys, avp_payload
 
 HERE = Path(__file__).parent
 PHOTO_ID, OTHER_ID = bytes(range(16)), bytes(range(16, 32))
@@ -37,6 +39,7 @@ IDENTITY = "AGE-SECRET-KEY-1Z2FJSMMDLY6RT0URMRSMDCNSDF0QKWRF9ZD837RL8JZ0Q49G4F8Q
 STRANGER = "AGE-SECRET-KEY-1UDEPTJM4EUR9SRUATFND9E44N6NXAKPFUYX5YHRJK5FFARE7CQ3SGV40LD"
 PASSPHRASE = "four random words here"
 # 8 x 8 pixels of (200, 60, 30); made once, because encoders change from release to release.
+FLAT_CHIP_WEBP = b64decode("UklGRh4AAABXRUJQVlA4TBEAAAAvF8AFAAdQniLXo/+BiOh/AAA=")  # 24 x 24
 FLAT_WEBP = b64decode("UklGRh4AAABXRUJQVlA4TBEAAAAvB8ABAAdQniLXo/+BiOh/AAA=")
 
 
@@ -45,7 +48,7 @@ class Vector:
     """One file: what to read it as, what must come of it, and its bytes."""
 
     expect: str  # ok, damaged or wrong-key
-    reads: str  # public, private, carrier, picture, age or features
+    reads: str  # public, private, carrier, picture, age, features or chip
     comment: str
     body: bytes
     fields: dict[str, Any] = field(default_factory=dict)
@@ -330,7 +333,9 @@ def features_vectors() -> dict[str, Vector]:
 
     def bad(says: str, comment: str, blobs: Sequence[bytes] = (face,), **changes: Any) -> Vector:
         full = {**header, "blobs": [len(blob) for blob in blobs], **changes}
-        return damaged("features", says, comment, raw({k: v for k, v in full.items() if v is not None}, blobs))
+        return damaged(
+            "features", says, comment, raw({k: v for k, v in full.items() if v is not None}, blobs)
+        )
 
     def scaled(*values: float) -> list[bytes]:
         return [struct.pack("<4e", *values) + bytes(12)]
@@ -627,6 +632,108 @@ def kept(name: str, plain: bytes, secret: dict[str, str], recipients: Recipients
     return identities.seal(plain, recipients)
 
 
+# Chips of AVP
+
+SIDE = 24
+
+
+def chip_vectors() -> dict[str, Vector]:
+    """Chips as PNG; `identity` opens sealed ones, `secret` is a learned key model's."""
+    key, us = KEYS[0], {"identity": IDENTITY}
+    locked = locked_chip_key(key)
+    flat = np.full((SIDE, SIDE, 3), (200, 60, 30), np.uint8)
+    good = avp_payload._seal(FLAT_CHIP_WEBP, locked, key, SIDE, SIDE)
+    expected = {**us, "restored": methods.digest(flat).hex()}
+    head = struct.pack(">H", len(locked)) + locked
+    room = avp_payload.capacity(SIDE, SIDE) - len(head) - avp_payload.TAG
+    framed = struct.pack(">I", len(FLAT_CHIP_WEBP)) + FLAT_CHIP_WEBP
+
+    def sealed_chip(plain: bytes, first: bytes = head, label: bytes | None = None) -> np.ndarray[Any, Any]:
+        label = avp_payload._label(SIDE, SIDE) if label is None else label
+        body = first + ChaCha20Poly1305(key).encrypt(bytes(12), plain, label + first)
+        return avp_payload.carry(avp_payload.SEALED, body, SIDE, SIDE)
+
+    def bad(says: str, comment: str, low: np.ndarray[Any, Any], **fields: Any) -> Vector:
+        return damaged("chip", says, comment, chip_png(low), **(fields or us))
+
+    secret, nonce = KEYS[1], bytes(range(16))
+    marked = avp_payload.mark(secret, nonce, SIDE, SIDE)
+    learned = chip_pixels(marked)
+    back = avp_keys.unshuffled(
+        torch.from_numpy(learned).permute(2, 0, 1).float(), avp_keys.shuffle(secret, nonce, SIDE, SIDE)
+    )
+    unshuffled = back.permute(1, 2, 0).numpy().astype(np.uint8)
+    owner = {"secret": secret.hex(), "nonce": nonce.hex(), "restored": methods.digest(unshuffled).hex()}
+    flipped, version = good.copy(), good.copy().reshape(-1)
+    flipped[12, 3, 1] ^= 1
+    version[16:20] = (0, 0, 0, 2)  # the fifth byte, two bits a sample
+    kind = chip_png(avp_payload.carry(b"X", b"body", SIDE, SIDE))
+    locked31 = locked_chip_key(key[:31], "short-key")
+    short = struct.pack(">H", len(locked31)) + locked31
+    short_room = avp_payload.capacity(SIDE, SIDE) - len(short) - avp_payload.TAG
+    return {
+        "ok-sealed": Vector("ok", "chip", "A face of one color.", chip_png(good), expected),
+        "ok-learned": Vector("ok", "chip", "Unshuffled: what the generator is given.", chip_png(marked), owner),
+        "wrong-identity": Vector(
+            "wrong-key", "chip", "The identity is not a recipient.", chip_png(good),
+            {"identity": STRANGER, "says": "not among the recipients"}),
+        "wrong-secret": Vector(
+            "wrong-key", "chip", "Another key model.", chip_png(marked),
+            {"secret": KEYS[2].hex(), "says": "another key model"}),
+        "no-payload": bad("hidden data is gone", "All low bits are zero.", np.zeros_like(good)),
+        "flipped": bad("hidden data is gone", "One low bit is another.", flipped),
+        "version-2": bad("version 2", "A later version.", version.reshape(good.shape)),
+        "kind": damaged("chip", "kind of key model", "A kind that is unknown.", kind, **us),
+        "cropped": damaged(
+            "chip", "hidden data is gone", "The last row is gone.", png_of(chip_pixels(good)[:-1]), **us),
+        "other-label": bad("was altered", "Sealed for a chip of another size.", sealed_chip(
+            framed.ljust(room, b"\0"), label=avp_payload._label(SIDE, SIDE + 1))),
+        "padding": bad("is damaged", "Padding that is not zero.", sealed_chip(framed.ljust(room, b"\1"))),
+        "length": bad("is damaged", "The picture is longer than the chip.", sealed_chip(
+            (struct.pack(">I", room) + FLAT_CHIP_WEBP).ljust(room, b"\0"))),
+        "not-a-picture": bad("cannot be decoded", "No WebP.", sealed_chip(
+            (struct.pack(">I", 4) + b"WEBP").ljust(room, b"\0"))),
+        "other-size": bad("cannot be decoded", "A WebP of 8 x 8.", sealed_chip(
+            (struct.pack(">I", len(FLAT_WEBP)) + FLAT_WEBP).ljust(room, b"\0"))),
+        "short-key": bad("wrong length", "The locked key has 31 bytes.", sealed_chip(
+            framed.ljust(short_room, b"\0"), short)),
+        "no-key": bad("cut short", "The key's length is beyond the body.", avp_payload.carry(
+            avp_payload.SEALED, b"\xff\xff" + bytes(40), SIDE, SIDE)),
+        "empty-body": bad("cut short", "A sealed chip without a body.", avp_payload.carry(
+            avp_payload.SEALED, b"", SIDE, SIDE)),
+        "nonce-long": damaged("chip", "nonce is damaged", "17 bytes of nonce.", chip_png(avp_payload.carry(
+            avp_payload.LEARNED, bytes(33), SIDE, SIDE)), secret=secret.hex()),
+    }  # fmt: skip
+
+
+def chip_pixels(low: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """A gradient whose low bits are `low`."""
+    y, x = np.mgrid[:SIDE, :SIDE]
+    pixels = np.stack([x * 10, y * 10, (x * 7 + y * 5) % 256], axis=-1).astype(np.uint8)
+    return np.where(low == avp_payload.FREE, pixels, (pixels & 252) | (low & 3))
+
+
+def chip_png(low: np.ndarray[Any, Any]) -> bytes:
+    """The gradient with these low bits as a PNG."""
+    return png_of(chip_pixels(low))
+
+
+def locked_chip_key(key: bytes, name: str = "ok-sealed") -> bytes:
+    """The age file in the vector that is there, when it still holds this key; otherwise a new one."""
+    path = HERE / f"chip-{name}.txt"
+    try:
+        pixels = decode(b64decode(path.read_text().partition("\n\n")[2]), path.name).pixels
+        locked = avp_payload.locked_key(avp_payload.carried(pixels))
+        if identities.unseal(locked, identities.parse_identities(IDENTITY.encode(), str)) == key:
+            return locked
+    except (FileNotFoundError, ValueError, PhotoguardError):
+        pass
+    recipients = Recipients((str(identities._x25519(IDENTITY).to_public()),))
+    while len(locked := identities.seal(key, recipients)) > 280:  # age greases its headers now and then
+        pass
+    return locked
+
+
 GROUPS: dict[str, Callable[[], dict[str, Vector]]] = {
     "public": public_vectors,
     "private": private_vectors,
@@ -634,6 +741,7 @@ GROUPS: dict[str, Callable[[], dict[str, Vector]]] = {
     "picture": picture_vectors,
     "age": age_vectors,
     "features": features_vectors,
+    "chip": chip_vectors,
 }
 
 
