@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import time
 from collections import Counter
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -76,35 +75,6 @@ class Setting:
     device: str
 
 
-@dataclass
-class Book:
-    """The results in a folder, to which a run adds what is missing."""
-
-    out: Path
-    results: dict[str, Any]
-    weights: dict[str, str]
-    """Of the networks by name: figures of other weights are measured anew"""
-    say: Say
-
-    def add(self, part: str, name: str, measure: Callable[[], dict[str, Any]]) -> None:
-        """Measure one row of a part, unless it is there, and write all down at once."""
-        rows, weights = self.results.setdefault(part, {}), self.weights.get(name, "")
-        if name in rows and rows[name]["weights"] == weights:
-            return
-        began = time.monotonic()
-        rows[name] = report.plain(measure()) | {"weights": weights}
-        rows[name]["seconds"] = round(time.monotonic() - began)
-        report.write(self.out, self.results)
-        self.say(f"{part}, {name}: {rows[name]['seconds']} s")
-
-    def sort(self, names: Sequence[str]) -> None:
-        """Bring the rows of every part into this order; what is not in it comes last."""
-        place = {name: number for number, name in enumerate(names)}
-        for part in ("rows", "splits", "maps"):
-            rows = self.results.get(part, {})
-            self.results[part] = {n: rows[n] for n in sorted(rows, key=lambda n: place.get(n, len(place)))}
-
-
 def evaluate_ddm(
     out: Path,
     data: Path,
@@ -136,13 +106,13 @@ def evaluate_ddm(
         name: hashlib.sha256(read_file(path)).hexdigest()[:16] for name, path in (networks or {}).items()
     }
     known["DDM"] = weights.SHIPPED["ddm"].sha256[:16]
-    book = Book(out, report.resumed(out, heading(setting, quick)), known, say)
+    book = report.Book(out, report.resumed(out, heading(setting, quick)), known, say)
     for name in only or chosen:
         sheet = out / f"restored-{report.file_name(name)}.png"
         book.add("rows", name, partial(row, setting, chosen[name], sheet))
     if not only:
         other_parts(book, setting, {"DDM": weights.load_ddm().to(setting.device)} | trained)
-    book.sort([*chosen])
+    book.sort(("rows", "splits", "maps"), [*chosen])
     book.results |= {"sheet": [*chosen], "networks": [*trained]} | ({"toy": toy_log(toy)} if toy else {})
     report.write(out, book.results)
     shown = np.concatenate([cover(portrait()) for cover in chosen.values()])
@@ -155,7 +125,7 @@ def evaluate_ddm(
     return book.results
 
 
-def other_parts(book: Book, setting: Setting, nets: Mapping[str, DDM]) -> None:
+def other_parts(book: report.Book, setting: Setting, nets: Mapping[str, DDM]) -> None:
     """Everything that is not a cover under all attacks."""
     for name in PERTURBED:
         book.add("perturbed", name, partial(perturbed, setting, name))

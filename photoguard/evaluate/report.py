@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import math
 import re
-from dataclasses import asdict, is_dataclass
+import time
+from dataclasses import asdict, dataclass, is_dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -54,6 +55,35 @@ def write(out: Path, results: dict[str, Any], name: str = "ddm", page: Page = ta
         part = out / f"{name}{suffix}.part"
         part.write_text(text)
         part.replace(out / f"{name}{suffix}")
+
+
+@dataclass
+class Book:
+    """The results in a folder, to which a run adds what is missing."""
+
+    out: Path
+    results: dict[str, Any]
+    weights: dict[str, str]
+    """Of the networks by name: figures of other weights are measured anew"""
+    say: Callable[[str], None]
+
+    def add(self, part: str, name: str, measure: Callable[[], dict[str, Any]]) -> None:
+        """Measure one row of a part, unless it is there, and write all down at once."""
+        rows, weights = self.results.setdefault(part, {}), self.weights.get(name, "")
+        if name in rows and rows[name]["weights"] == weights:
+            return
+        began = time.monotonic()
+        rows[name] = plain(measure()) | {"weights": weights}
+        rows[name]["seconds"] = round(time.monotonic() - began)
+        write(self.out, self.results)
+        self.say(f"{part}, {name}: {rows[name]['seconds']} s")
+
+    def sort(self, parts: Sequence[str], names: Sequence[str]) -> None:
+        """Bring the rows of these parts into this order; what is not in it comes last."""
+        place = {name: number for number, name in enumerate(names)}
+        for part in parts:
+            rows = self.results.get(part, {})
+            self.results[part] = {n: rows[n] for n in sorted(rows, key=lambda n: place.get(n, len(place)))}
 
 
 def sheet(path: Path, rows: Sequence[Pixels], side: int = 96) -> None:

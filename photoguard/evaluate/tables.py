@@ -39,7 +39,7 @@ def page(results: dict[str, Any]) -> str:
     """The whole page."""
     head, rows = results["heading"], results["rows"]
     parts = [_introduction(results)]
-    if "DDM" in rows and "returned" in results:
+    if "DDM" in rows and "returned" in results and "sizes" in results:
         parts.append(_targets(targets(results)))
     if rows:
         parts += [_retrained(rows, head), _verification(rows, head), _restored(rows)]
