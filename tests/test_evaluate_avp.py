@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -319,3 +321,22 @@ def test_a_part_or_recognizer_that_is_not_there_is_named(tmp_path, no_detector):
     lfw = twelve(tmp_path / "lfw").path
     with pytest.raises(WeightsError, match="nobody is not installed"):
         avp.evaluate_avp(tmp_path / "out", lfw, lambda faces: None, True, recognizers=["nobody"])
+
+
+@pytest.mark.slow
+@pytest.mark.data
+def test_sealed_chips_of_real_faces_hide_the_face_and_keep_the_person(tmp_path, data, monkeypatch):
+    """Two minutes on one core."""
+    size = dataclasses.replace(TINY, crowd=Crowd(13, 1, 60, 4), steps={"bare": 1, "learned": 1})
+    monkeypatch.setattr(avp, "QUICK", size)
+
+    def train_key(faces):
+        return KeyModel(bytes(32), Generator(GeneratorConfig(4, 1, 1, False)).requires_grad_(False))
+
+    results = avp.evaluate_avp(
+        tmp_path, data, train_key, True, recognizers=["mobilefacenet-casia"], only=["quality"]
+    )
+    sealed = results["rows"]["quality mobilefacenet-casia"]["sealed"]
+    assert sealed["ssim_e"] <= 0.01 and sealed["ssim_d"] >= 0.975
+    assert sealed["cosine"] >= 0.997 and sealed["worst"] >= 0.99
+    assert sealed["original"]["accuracy"]["value"] - sealed["one"]["accuracy"]["value"] <= 0.01
