@@ -45,6 +45,27 @@ SHIPPED: dict[str, Weights] = {
         config={"widths": [16, 48, 96], "maps": 64, "one_in": 64, "blocks": 3}
         | {"fake_range": 3.0, "fake_margin": 0.5},
     ),
+    "obfuscator": Weights(
+        file="obfuscator.safetensors",
+        sha256="90f52a18ec50f2e805638529afd7b5353861c7f36edc71bf53d54875093494c3",
+        licence="MIT",
+        source="trained by this project, see weights/README.md",
+        config={
+            "tasks": [{"name": "age>=18", "classes": ["no", "yes"]}],
+            "private": [
+                {"name": "gender", "classes": ["male", "female"]},
+                {"name": "race", "classes": ["White", "Black", "Asian", "Indian", "other"]},
+            ],
+            "height": 112,
+            "width": 112,
+            "widths": [8, 16],
+            "head": [16, 32, 48],
+            "hidden": 128,
+            "context": 32,
+            "reach": 2.75,
+            "template": [[0.297, 0.29], [0.7, 0.291], [0.497, 0.527], [0.313, 0.697], [0.679, 0.698]],
+        },
+    ),
 }
 
 
