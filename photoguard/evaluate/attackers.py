@@ -170,7 +170,7 @@ def train(
     device: str,
 ) -> float:
     """Train on inputs (N, C, H, W) and targets in memory; returns the last epoch's mean loss."""
-    net.to(device, memory_format=torch.channels_last).train()  # a fifth faster on a CPU
+    net.to(device).to(memory_format=torch.channels_last).train()  # a fifth faster on a CPU
     rng = np.random.default_rng(seed)
     optimizer = torch.optim.AdamW(net.parameters(), lr=how.rate, weight_decay=how.decay)
     batches = -(-len(inputs) // how.batch)
