@@ -107,8 +107,11 @@ def test_neighbors_of_a_slope_agree_and_those_of_noise_do_not():
     assert all(value > 0.99 for value in avp_statistics.correlation(slope[None]).values())
     assert all(abs(value) < 0.06 for value in avp_statistics.correlation(noise).values())
     assert avp_statistics.correlation(np.full((1, 9, 9, 3), 7, np.uint8))["diagonal"] == 1
-    down = avp_statistics.neighbors(slope, "vertical")
-    assert set((down[:, 1].astype(int) - down[:, 0]).tolist()) == {2}
+    y, x = np.mgrid[:40, :40]
+    both = (2 * y + 3 * x)[..., None].repeat(3, 2).astype(np.uint8)
+    for direction, step in (("horizontal", 3), ("vertical", 2), ("diagonal", 5)):
+        pairs = avp_statistics.neighbors(both, direction).astype(int)
+        assert set((pairs[:, 1] - pairs[:, 0]).tolist()) == {step}
 
 
 def test_a_histogram_in_numbers():
