@@ -216,7 +216,6 @@ def heading(setting: Setting, quick: bool, known: int) -> dict[str, Any]:
             one.name: told_by(_joined(setting.tasks), setting.private[:, at])
             for at, one in enumerate(attributes[count:])
         },
-        "recognizers": sorted(setting.judges),
         "bits": setting.config.bits,
         "reach": setting.config.reach,
         "features": list(setting.config.features),
