@@ -72,7 +72,8 @@ def percent(value: float | None) -> str:
 
 def interval(value: dict[str, float]) -> str:
     """An accuracy with the ends of its confidence interval."""
-    return f"{percent(value['value'])} ({100 * value['low']:.1f}-{100 * value['high']:.1f})"
+    low, high = max(value["low"], 0.0), min(value["high"], 1.0)  # Student's interval knows no bounds
+    return f"{percent(value['value'])} ({100 * low:.1f}-{100 * high:.1f})"
 
 
 def _number(value: float | None, digits: int = 2) -> str:
@@ -180,7 +181,7 @@ def _restored(rows: dict[str, Any]) -> str:
             _number(row["psnr"]),
             _number(row["ssim"], 3),
             _number(row["difference"], 1),
-            percent(row["alike"]),
+            f"{100 * row['alike']:.2f} %",
             _number(row["restored"]["psnr"]),
             _number(row["restored"]["ssim"], 3),
             _number(row["restored"]["perceptual"]),
@@ -196,7 +197,8 @@ PSNR (dB) and SSIM between cover and face, by how many of 256 levels the covers 
 average, and how many covers are one and the same picture, bit for bit. Then a decoder trained on pairs of
 cover and face restores people it has not seen: PSNR, SSIM, perceptual distance (lower is nearer), cosine
 between the recognizer's embeddings of restored and true face, and the same cosine to a stranger's face. A
-decoder that learned nothing draws everybody's mean face.
+decoder that learned nothing draws everybody's mean face; the row Original says how much of a face this one
+has learned to draw when nothing is hidden.
 
 """
     columns = [
