@@ -19,6 +19,7 @@ from PIL import Image
 from photoguard import detection, weights
 from photoguard.errors import UnreadableError, UnwritableError, UsageError, WeightsError
 from photoguard.geometry import Box
+from photoguard.interruption import patient
 from photoguard.nets import ddm as nets
 from photoguard.nets.squeezenet import SqueezeNet
 from photoguard.train import crops, data, ddm, ddm_toy, loop
@@ -198,7 +199,7 @@ def test_ctrl_c_in_the_middle_of_a_step_waits_for_its_end_and_exits_130(faces, t
 
 
 def test_a_second_ctrl_c_does_not_wait():
-    with loop.patient() as stopping:
+    with patient() as stopping:
         assert not stopping()
         signal.raise_signal(signal.SIGINT)
         assert stopping()

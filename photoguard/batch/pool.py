@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import signal
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -17,6 +16,7 @@ from typing import Generic, TypeVar, cast
 from photoguard import files
 from photoguard.batch.plan import Task
 from photoguard.errors import PhotoguardError, UnreadableError
+from photoguard.interruption import deaf
 
 Result = TypeVar("Result")
 Held_co = TypeVar("Held_co", covariant=True)
@@ -122,7 +122,7 @@ def _start(work: Callable[[Task], object]) -> None:
     """Make this process a worker of one thread that leaves Ctrl-C to its parent."""
     global _work  # noqa: PLW0603 - a process pool hands its workers no other place
     _work = work
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    deaf()
     one_thread()
 
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
-import signal
 import sys
-import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -18,10 +16,9 @@ from photoguard import batch, files, remote
 from photoguard.cli.keys import journal_key
 from photoguard.cli.voice import Voice
 from photoguard.errors import BatchError, DoubtError, NoFaceError, PhotoguardError, UsageError
+from photoguard.interruption import patient
 
 if TYPE_CHECKING:
-    from types import FrameType
-
     from photoguard.batch.work import Report
 
     Work = Callable[[batch.Task], Report]
@@ -148,7 +145,9 @@ def work_through(
 ) -> None:
     """Work through an album, telling each outcome as it happens, and sum up honestly."""
     tally = Tally(done)
-    with interruption(voice, album.many) as stopping, voice.bar(len(album.tasks), "photo") as bar:
+    in_hand = "finishing the photos in hand; press Ctrl-C again to stop at once"
+    patience = patient(lambda: voice.note(in_hand)) if album.many else nullcontext(lambda: False)
+    with patience as stopping, voice.bar(len(album.tasks), "photo") as bar:
         for outcome in outcomes(album, work, stopping):
             if outcome.error is not None and not album.many:
                 raise outcome.error
@@ -243,24 +242,3 @@ class Tally:
         parts += [f"{len(self.errors)} failed"] if self.errors else []
         left = total - self.worked - self.earlier - self.faceless - len(self.errors)
         return ", ".join(parts + ([f"{left} not begun"] if left else []))
-
-
-@contextlib.contextmanager
-def interruption(voice: Voice, many: bool) -> Iterator[Callable[[], bool]]:
-    """Within this block the first Ctrl-C of a run over many photos lets it finish those in hand."""
-    pressed = threading.Event()
-
-    def on_press(number: int, frame: FrameType | None) -> None:
-        if pressed.is_set():
-            raise KeyboardInterrupt
-        pressed.set()
-        voice.note("finishing the photos in hand; press Ctrl-C again to stop at once")
-
-    if not many or threading.current_thread() is not threading.main_thread():
-        yield pressed.is_set
-        return
-    before = signal.signal(signal.SIGINT, on_press)
-    try:
-        yield pressed.is_set
-    finally:
-        signal.signal(signal.SIGINT, before)

@@ -7,12 +7,9 @@ import io
 import json
 import math
 import random
-import signal
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -75,34 +72,6 @@ def _joined(device: str) -> Iterator[Place]:
         yield Place(where, rank, torch.distributed.get_world_size())
     finally:
         torch.distributed.destroy_process_group()
-
-
-@contextlib.contextmanager
-def patient() -> Iterator[Callable[[], bool]]:
-    """Whether Ctrl-C was pressed, to be asked after every step: what is then saved is whole.
-
-    A second one does not wait.
-    """
-    pressed: list[int] = []
-
-    def hear(number: int, frame: FrameType | None) -> None:
-        if pressed:
-            raise KeyboardInterrupt
-        pressed.append(number)
-
-    if threading.current_thread() is not threading.main_thread():  # which alone hears signals
-        yield lambda: False
-        return
-    before = signal.signal(signal.SIGINT, hear)
-    try:
-        yield lambda: bool(pressed)
-    finally:
-        signal.signal(signal.SIGINT, before or signal.default_int_handler)
-
-
-def deaf(worker: int) -> None:
-    """Let a process that prepares pictures leave Ctrl-C to the one that trains."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def seeded(seed: int) -> None:
