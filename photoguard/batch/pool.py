@@ -238,6 +238,9 @@ class _Hands(Generic[Result]):
         self.suspects.extend(task for task, _ in self.running.values())
         self.running.clear()
         self.executor.shutdown(wait=False)
+        for folder in {task.public.parent for task in self.suspects}:
+            if folder.is_dir():  # the dead worker may have had whole outputs on their way
+                files.finish_killed_runs(folder)
         self.executor = _executor(self.work, self.pool.jobs)
 
 

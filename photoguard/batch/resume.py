@@ -25,9 +25,7 @@ def resumed(
     force: bool = False,
 ) -> Iterator[Outcome[Result | Skipped]]:
     """The outcomes of all tasks; `outputs` tells the files of one that needs no further run, else None."""
-    for folder in dict.fromkeys(task.public.parent for task in tasks):
-        if folder.is_dir():
-            files.finish_killed_runs(folder)
+    tidy(tasks)
     settled: list[Outcome[Result | Skipped]] = []
 
     def left() -> Iterator[Task]:
@@ -44,6 +42,14 @@ def resumed(
         settled.clear()
         yield outcome
     yield from settled
+    tidy(tasks)  # after workers that died
+
+
+def tidy(tasks: Sequence[Task]) -> None:
+    """Finish, in every folder of the run, what killed runs and workers left."""
+    for folder in dict.fromkeys(task.public.parent for task in tasks):
+        if folder.is_dir():
+            files.finish_killed_runs(folder)
 
 
 def _settled(task: Task, journal: Journal, settled: list[Outcome[Result | Skipped]]) -> bool:
