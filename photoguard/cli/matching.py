@@ -9,7 +9,7 @@ import typer
 
 from photoguard import files
 from photoguard.cli import options
-from photoguard.cli.protecting import SHIPPED_RECOGNIZER
+from photoguard.cli.protecting import recognizer_names
 from photoguard.cli.voice import Voice, guarded
 
 Picture = Annotated[
@@ -23,8 +23,11 @@ def match(
     first: Picture,
     second: Picture,
     recognizer: Annotated[
-        str, typer.Option("--recognizer", help="Who is asked, as `recognizers list` names it.")
-    ] = SHIPPED_RECOGNIZER,
+        str | None,
+        typer.Option(
+            "--recognizer", help="Who is asked, as `recognizers list` names it; the one that ships."
+        ),
+    ] = None,
     threshold: Annotated[
         float | None,
         typer.Option(
@@ -44,10 +47,11 @@ def match(
     from photoguard.match import THRESHOLDS, compare
     from photoguard.recognizers import load
 
-    same = THRESHOLDS.get(recognizer) if threshold is None else threshold
+    (name,) = recognizer_names([recognizer] if recognizer else [])
+    same = THRESHOLDS.get(name) if threshold is None else threshold
     if same is None:
-        voice.note(f"No threshold is known for {recognizer}: give --threshold for a verdict.")
-    for pair in compare(files.read_file(first), files.read_file(second), load(recognizer)):
+        voice.note(f"No threshold is known for {name}: give --threshold for a verdict.")
+    for pair in compare(files.read_file(first), files.read_file(second), load(name)):
         verdict = None if same is None else pair.cosine >= same
         words = {None: "", True: "  match", False: "  no match"}[verdict]
         text = (
@@ -57,6 +61,6 @@ def match(
         record = {
             "first": str(first), "first_face": pair.first.number, "first_is": pair.first.what,
             "second": str(second), "second_face": pair.second.number, "second_is": pair.second.what,
-            "recognizer": recognizer, "cosine": round(pair.cosine, 6), "threshold": same, "match": verdict,
+            "recognizer": name, "cosine": round(pair.cosine, 6), "threshold": same, "match": verdict,
         }  # fmt: skip
         voice.result(text, record)

@@ -204,7 +204,7 @@ def encrypt(
     chips = None
     if method is MethodName.avp:
         learned = None if key_model == SEALED else load_key_model(key_model, voice)
-        chips = Chips(tuple(recognizer or [SHIPPED_RECOGNIZER]), cosine, _robust(robust), learned)
+        chips = Chips(recognizer_names(recognizer or ()), cosine, _robust(robust), learned)
 
     choice = Options(
         method=method.value,
@@ -235,6 +235,17 @@ def encrypt(
     if chips is not None and not many:
         work.load()  # a recognizer without weights is an error before anything is looked at
     albums.work_through(voice, album, work, _protected_text, "protected")
+
+
+def recognizer_names(named: Sequence[str]) -> tuple[str, ...]:
+    """The recognizers that were named, or the one that ships."""
+    from photoguard.recognizers import shipped
+
+    if not named and SHIPPED_RECOGNIZER not in shipped():
+        raise UsageError(
+            "no recognizer is named", "add one (`photoguard recognizers`), then --recognizer NAME"
+        )
+    return tuple(named) or (SHIPPED_RECOGNIZER,)
 
 
 def detection_settings(min_face: int | None, threshold: float | None, thorough: bool) -> Any:
