@@ -79,13 +79,14 @@ class Done:
 class Nursery:
     """Commands typed one after the other, each in a process of its own."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, loaded: str = "") -> None:
+        """`loaded` are further imports that every command shares."""
         self.home = folder / "home"
         self.home.mkdir()
         self.streams = [folder / name for name in ("stdin", "stdout", "stderr")]
         self.process = subprocess.Popen(
-            [sys.executable, "-c", PROGRAM], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            [sys.executable, "-c", f"{loaded}\n{PROGRAM}"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            text=True, env={**os.environ, "PYTHONPATH": str(ROOT)},
         )  # fmt: skip
 
     def run(

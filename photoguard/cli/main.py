@@ -8,7 +8,17 @@ from typing import Annotated
 import typer
 
 from photoguard import __version__
-from photoguard.cli import evaluating, featuring, keys, matching, protecting, recognizing, restoring, training
+from photoguard.cli import (
+    evaluating,
+    featuring,
+    keys,
+    matching,
+    protecting,
+    recognizing,
+    restoring,
+    training,
+    training_keys,
+)
 
 app = typer.Typer(
     name="photoguard",
@@ -24,6 +34,7 @@ for command in (
 ):  # fmt: skip
     app.command()(command)
 app.add_typer(recognizing.app)
+training.app.command("key-model")(training_keys.train_key_model)
 app.add_typer(training.app)
 app.add_typer(evaluating.app)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -115,7 +115,7 @@ def _sealed(
     originals = _tensor(faces).float()
     target = _target(chips, originals)
     found = fast(
-        originals, target, settings=Fast(goal=SEALED_GOAL), carried=_tensor(np.stack(bits)),
+        originals, target, settings=_aiming(Fast(goal=SEALED_GOAL), chips), carried=_tensor(np.stack(bits)),
         distortions=distortions(chips.robust), progress=progress,
     )  # fmt: skip
     return found, restored
@@ -131,11 +131,16 @@ def _learned(
     bits = np.stack([avp_payload.mark(model.secret, nonce, height, width) for nonce in nonces])
     originals = _tensor(faces).float()
     found = fast(
-        originals, _target(chips, originals), key, LEARNED_SEARCH,
+        originals, _target(chips, originals), key, _aiming(LEARNED_SEARCH, chips),
         start=key.start(originals), carried=_tensor(bits), distortions=distortions(chips.robust),
         progress=progress,
     )  # fmt: skip
     return found, [one.restored for one in found if one.restored is not None]
+
+
+def _aiming(search: Fast, chips: Chips) -> Fast:
+    """The search, with a goal that is no lower than what the user asks for."""
+    return replace(search, goal=replace(search.goal, reached=max(search.goal.reached, chips.least)))
 
 
 def _target(chips: Chips, originals: torch.Tensor) -> Resemblance:

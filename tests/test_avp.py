@@ -1,0 +1,364 @@
+"""AVP at the command line: chips, the photo around them, keys of both kinds, and what goes wrong."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from nursery import Done, Nursery
+from PIL import Image
+from torch import nn
+
+from photoguard import envelope, identities, images, png, protect, weights
+from photoguard.cli.key_models import settings
+from photoguard.errors import DamagedError, QualityError, UsageError, WrongKeyError
+from photoguard.evaluate.metrics import ssim
+from photoguard.methods import Chips, Settings, avp, avp_chips, avp_keys, avp_payload
+from photoguard.methods.avp_keys import KeyModel, LearnedKey, shuffle
+from photoguard.nets.generator import Generator, GeneratorConfig
+from photoguard.protect import Options
+from photoguard.train import key_model
+
+Run = Callable[..., Done]
+PAIR = identities.generate()
+OWNER = identities.parse_identities(PAIR[0].encode(), str)
+TO_OWNER = identities.Recipients((PAIR[1],))
+
+
+def face(seed: int = 0) -> np.ndarray:
+    y, x = np.mgrid[:112, :112]
+    waves = [127 + 90 * np.sin(x / (9 + seed + c)) * np.cos(y / (14 + c)) for c in range(3)]
+    return np.stack(waves, -1).round().astype(np.uint8)
+
+
+def tiny(folder: Path) -> Path:
+    """A recognizer of one convolution as a TorchScript file, as that of edgeface-xs is."""
+    torch.manual_seed(1)
+    net = nn.Sequential(
+        nn.Conv2d(3, 8, 3, 2), nn.ReLU(), nn.AdaptiveAvgPool2d(4), nn.Flatten(),
+        nn.Linear(128, 512, bias=False),
+    )  # fmt: skip
+    path = folder / "tiny.pt"
+    torch.jit.trace(net.eval(), torch.zeros(1, 3, 112, 112)).save(str(path))
+    return path
+
+
+@pytest.fixture(scope="module")
+def ready(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Done]]:
+    """A command line with an identity and the recognizer `tiny`."""
+    folder = tmp_path_factory.mktemp("nursery")
+    made = Nursery(folder, "import torch, photoguard.methods.avp_chips, photoguard.detection.search")
+    made.run("keygen", "-q")
+    made.run("recognizers", "add", "tiny", "--arch", "edgeface-xs", "--weights", tiny(folder))
+    yield made.run
+    made.close()
+
+
+def opened(path: Path) -> np.ndarray:
+    return np.asarray(Image.open(path).convert("RGB"))
+
+
+# The payload
+
+
+def test_a_sealed_face_comes_back_to_its_owner_and_to_nobody_else() -> None:
+    low, restored = avp_payload.seal(face(), TO_OWNER)
+    chip = (face(3) & 252) | low
+    payload = avp_payload.carried(chip)
+    assert np.array_equal(avp_payload.unseal(payload, OWNER), restored)
+    assert ssim(restored, face()) > 0.97
+    stranger = identities.parse_identities(identities.generate()[0].encode(), str)
+    with pytest.raises(WrongKeyError):
+        avp_payload.unseal(payload, stranger)
+
+
+def test_two_chips_of_one_face_share_no_bits() -> None:
+    one, other = (avp_payload.seal(face(), TO_OWNER)[0] for _ in range(2))
+    sealed = slice(2000, None)  # behind the age header
+    assert np.mean(one.ravel()[sealed] == other.ravel()[sealed]) == pytest.approx(0.25, abs=0.02)
+    assert not (one == avp_payload.FREE).all() and (one.ravel()[: -avp_payload.CHECK * 4] < 4).all()
+
+
+def test_a_payload_does_not_survive_jpeg_and_says_so() -> None:
+    chip = (face(3) & 252) | avp_payload.seal(face(), TO_OWNER)[0]
+    for changed in (chip ^ 1, chip[:-1], np.roll(chip, 1, 0), face()):
+        with pytest.raises(DamagedError, match="gone"):
+            avp_payload.carried(np.ascontiguousarray(changed))
+
+
+def test_too_many_recipients_for_a_chip_are_an_error() -> None:
+    small = face()[:24, :24]
+    many = identities.Recipients(tuple(identities.generate()[1] for _ in range(5)))
+    with pytest.raises((QualityError, UsageError)):
+        avp_payload.seal(small, many)
+
+
+# Covers
+
+
+@pytest.mark.parametrize("size", [(112, 112), (113, 140), (300, 112), (777, 501)])
+def test_a_cover_shows_its_chip_pixel_for_pixel(size: tuple[int, int]) -> None:
+    chip = np.random.default_rng(0).integers(0, 256, (112, 112, 3), np.uint8)
+    cover = avp.on_photo(chip, np.zeros((*size, 3), np.uint8))
+    assert cover.shape[:2] == size and np.array_equal(avp.from_photo(cover, 112, 112), chip)
+    deep = avp.on_photo(chip, np.zeros((*size, 3), np.uint16))
+    assert np.array_equal(deep >> 8, cover)
+
+
+def test_a_region_that_is_no_face_is_covered_by_noise() -> None:
+    patches = [np.full((40, 60, 3), 9, np.uint8), np.full((20, 20, 3), 9, np.uint16)]
+    parts = avp.protect("avp", patches, Settings())
+    for part, patch in zip(parts, patches, strict=True):
+        assert part.cover.std() > np.iinfo(patch.dtype).max / 5
+    assert all(np.array_equal(a, b) for a, b in zip(avp.reveal("avp", parts), patches, strict=True))
+
+
+# Learned keys
+
+
+def test_a_shuffle_is_undone_by_its_secret_and_nonce_alone() -> None:
+    picture = torch.from_numpy(face()).permute(2, 0, 1).float()
+    how = shuffle(b"s" * 32, b"n" * 16, 112, 112)
+    hidden = avp_keys.shuffled(picture, how)
+    assert torch.equal(avp_keys.unshuffled(hidden, how), picture)
+    for other in (shuffle(b"S" * 32, b"n" * 16, 112, 112), shuffle(b"s" * 32, b"N" * 16, 112, 112)):
+        wrong = avp_keys.unshuffled(hidden, other).permute(1, 2, 0).numpy()
+        assert abs(ssim(wrong, face())) < 0.05
+    assert abs(ssim(hidden.permute(1, 2, 0).numpy(), face())) < 0.05
+
+
+def learned_model() -> KeyModel:
+    torch.manual_seed(0)
+    return KeyModel(b"s" * 32, Generator(GeneratorConfig(4, 1, 1, norm=False)).eval().requires_grad_(False))
+
+
+def test_a_key_model_is_read_as_it_was_written() -> None:
+    model = learned_model()
+    again = KeyModel.from_bytes(model.to_bytes())
+    assert again.secret == model.secret and again.generator.config == model.generator.config
+    x = torch.rand(1, 3, 16, 16)
+    assert torch.equal(again.generator(x), model.generator(x))
+    assert "s" * 8 not in repr(again)
+
+
+def test_a_damaged_key_model_is_refused() -> None:
+    good = learned_model().to_bytes()
+    config = {"channels": 4, "halvings": 1, "blocks": 1, "norm": False}
+    for changed in ({"channels": 4096}, {"blocks": 2}, {"norm": 1}, {"more": 1}):
+        tensors = learned_model().generator.state_dict()
+        blob = weights.packed(tensors, config | changed)
+        with pytest.raises(DamagedError):
+            KeyModel.from_bytes(envelope.pack({"kind": "keymodel"}, [b"s" * 32, blob]))
+    with pytest.raises(DamagedError):
+        KeyModel.from_bytes(good[:-1])
+
+
+def test_the_learned_way_searches_from_the_shuffled_face() -> None:
+    originals = torch.from_numpy(np.stack([face(), face(1)])).permute(0, 3, 1, 2).float()
+    key = LearnedKey(nn.Identity(), [shuffle(b"s" * 32, bytes([n]) * 16, 112, 112) for n in range(2)])  # type: ignore[arg-type]
+    start = key.start(originals)
+    assert start is not None
+    assert torch.allclose(key(start, torch.arange(2)), originals, atol=1e-3)
+    assert torch.allclose(key(start[1:], torch.tensor([1])), originals[1:], atol=1e-3)
+
+
+# Training a key model
+
+
+def test_a_key_model_learns_and_every_run_starts_elsewhere() -> None:
+    config = replace(key_model.SMALL, network=GeneratorConfig(8, 1, 1, norm=False), side=32, steps=60)
+    one, other = (
+        key_model.train(config, device="cpu"),
+        key_model.train(replace(config, steps=1), device="cpu"),
+    )
+    assert one.steps == 60 and one.ssim > other.ssim + 0.1
+    first = [key_model.started(config.network).state_dict()["layers.1.weight"] for _ in range(2)]
+    assert not torch.equal(*first)
+    assert key_model.drawn(one.sheet).shape == (256, 128 * key_model.SHOWN, 3)
+
+
+def test_a_key_model_learns_on_pictures_and_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
+    for n in range(3):
+        Image.fromarray(face(n)).save(tmp_path / f"{n}.png")
+    config = replace(key_model.SMALL, network=GeneratorConfig(4, 1, 1, norm=False), side=32, steps=3)
+    folder = tmp_path / "run"
+    done = key_model.train(config, (tmp_path,), "cpu", folder)
+    again = key_model.train(config, (tmp_path,), "cpu", folder)
+    assert done.steps == again.steps == 3
+    kept = done.generator.state_dict()
+    assert all(torch.equal(value, kept[name]) for name, value in again.generator.state_dict().items())
+
+
+def test_made_up_pictures_look_like_none_twice_and_use_all_values() -> None:
+    rng = np.random.default_rng(0)
+    made = [key_model.procedural(48, rng) for _ in range(12)]
+    assert not np.array_equal(made[0], made[1])
+    assert np.concatenate(made).std() > 40 and all(one.std() > 3 for one in made)
+
+
+def test_time_or_steps_bound_a_run() -> None:
+    from photoguard.cli.key_models import Preset
+
+    assert settings(Preset.small, None, None).steps == 2500
+    assert settings(Preset.small, 2.0, None).seconds == 120
+    assert settings(Preset.paper, None, None).steps is None  # four epochs of whatever there is
+
+
+# Sessions
+
+
+def test_a_sealed_session(ready: Run, portrait: Path) -> None:
+    printed = ready("encrypt", portrait, "-m", "avp", "--recognizer", "tiny", "--json").stdout
+    record = json.loads(printed)
+    chip, public = portrait.with_name("portrait.face1.avp.png"), portrait.with_name("portrait.pub.png")
+    assert record["chips"][0]["file"] == str(chip) and record["chips"][0]["cosine"]["tiny"] >= 0.98
+    assert opened(chip).shape == (112, 112, 3)
+    assert {kind for kind, _ in png.list_chunks(chip.read_bytes())} == {b"IHDR", b"IDAT", b"IEND"}
+    # The whole cover is the chip: nothing of the box around the face is left.
+    box = envelope.PublicFile.from_bytes(png.public_chunk(public.read_bytes()) or b"").faces[0].box
+    assert np.array_equal(avp.from_photo(opened(public)[box.window], 112, 112), opened(chip))
+    ready("decrypt", public)
+    assert ssim(opened(portrait.with_name("portrait.restored.png")), opened(portrait)) > 0.97
+    portrait.with_name("portrait.priv").unlink()
+    ready("decrypt", chip)
+    assert opened(portrait.with_name("portrait.face1.avp.restored.png")).shape == (112, 112, 3)
+    matched = json.loads(
+        ready("match", portrait, public, "--recognizer", "tiny", "--threshold", 0.9, "--json").stdout
+    )
+    assert matched["match"] and matched["cosine"] >= 0.97 and matched["second_is"] == "chip"
+    shown = json.loads(ready("inspect", chip, "--json").stdout)
+    assert shown["key_model"] == "sealed" and shown["opens_with"] == ["X25519"]
+    assert json.loads(ready("inspect", public, "--json").stdout)["faces"][0]["method"] == "avp"
+
+
+def test_a_lone_chip_in_wrong_hands_or_out_of_shape(ready: Run, portrait: Path, tmp_path: Path) -> None:
+    ready("encrypt", portrait, "-m", "avp", "--recognizer", "tiny", "-q")
+    chip = portrait.with_name("portrait.face1.avp.png")
+    ready("keygen", "-o", tmp_path / "other", "-q")
+    ready("decrypt", chip, "--key", tmp_path / "other", "-o", tmp_path / "x.png", code=5)
+    Image.open(chip).save(tmp_path / "chip.jpg", quality=95)
+    failed = ready("decrypt", tmp_path / "chip.jpg", "-o", tmp_path / "x.png", code=6).stderr
+    assert "hidden data is gone" in failed and "JPEG" in failed
+    assert not (tmp_path / "x.png").exists()
+
+
+def test_a_learned_session(ready: Run, portrait: Path, tmp_path: Path) -> None:
+    ready("encrypt", portrait, "-m", "avp", "--recognizer", "tiny", "--key-model", "learned", code=5)
+    made = json.loads(ready("keygen", "--model", "--steps", 100, "--json").stdout)
+    path = Path(made["key_model"])
+    assert path.stat().st_mode & 0o777 == 0o600 and path.read_bytes().startswith(identities.AGE_MAGIC)
+    assert Path(made["sheet"]).exists() and 0 < made["ssim"] < 1
+    ready("keygen", "--model", "--steps", 1, code=8)
+    record = json.loads(
+        ready(
+            "encrypt", portrait, "-m", "avp", "--recognizer", "tiny", "--key-model", "learned", "--json"
+        ).stdout
+    )
+    chip = Path(record["chips"][0]["file"])
+    ready("decrypt", chip)
+    back = opened(portrait.with_name("portrait.face1.avp.restored.png"))
+    assert abs(record["chips"][0]["ssim_e"]) < 0.05
+    found = json.loads(
+        ready("match", portrait, chip, "--recognizer", "tiny", "--threshold", 0.9, "--json").stdout
+    )
+    assert found["match"]
+    assert back.shape == (112, 112, 3) and record["chips"][0]["ssim_d"] > 0.3
+    # Another key model of the same owner, and the key model in another's hands.
+    other = tmp_path / "other.age"
+    ready("keygen", "--model", "--steps", 1, "-o", other, "-q")
+    failed = ready("decrypt", chip, "--key-model", other, "-o", tmp_path / "x.png", code=5).stderr
+    assert "another key model" in failed
+    ready("keygen", "-o", tmp_path / "stranger", "-q")
+    ready("decrypt", chip, "--key", tmp_path / "stranger", "-o", tmp_path / "x.png", code=5)
+
+
+def test_what_is_missing_is_said(ready: Run, portrait: Path) -> None:
+    before = sorted(path.name for path in portrait.parent.iterdir())
+    failed = ready("encrypt", portrait, "-m", "avp", "--recognizer", "arcface-r50", code=7).stderr
+    assert "recognizers add arcface-r50" in failed
+    ready("encrypt", portrait, "--recognizer", "tiny", code=2)
+    ready("encrypt", portrait, "-m", "avp", "--recognizer", "tiny", "--robust", "fire", code=2)
+    failed = ready("encrypt", portrait, "-m", "avp", "--recognizer", "tiny", "--cosine", 1.0, code=9).stderr
+    assert "reached cosine" in failed and "hint" in failed
+    ready("keygen", "--minutes", 1, code=2)
+    assert sorted(path.name for path in portrait.parent.iterdir()) == before
+
+
+def test_a_folder_is_done_and_its_chips_are_not_taken_for_photos(ready: Run, portrait: Path) -> None:
+    folder = portrait.parent
+    ready("encrypt", folder, "-m", "avp", "--recognizer", "tiny", "-q")
+    ready("encrypt", folder, "-m", "avp", "--recognizer", "tiny", "-q")  # nothing is left to do
+    assert (folder / "portrait.face1.avp.png").exists()
+    assert not list(folder.glob("portrait.face1.avp.pub.png"))
+    ready("verify", folder, "-q")
+
+
+def test_an_existing_chip_is_not_overwritten(ready: Run, portrait: Path) -> None:
+    chip = portrait.with_name("portrait.face1.avp.png")
+    chip.write_bytes(b"mine")
+    ready("encrypt", portrait, "-m", "avp", "--recognizer", "tiny", code=8)
+    assert chip.read_bytes() == b"mine" and not portrait.with_name("portrait.pub.png").exists()
+
+
+def test_robust_chips_say_what_survived(ready: Run, portrait: Path) -> None:
+    record = json.loads(
+        ready(
+            "encrypt", portrait, "-m", "avp", "--recognizer", "tiny", "--robust", "jpeg,resize", "--json"
+        ).stdout
+    )
+    assert set(record["chips"][0]["survived"]) == {"JPEG 75", "resizing to 0.5"}
+    assert min(record["chips"][0]["survived"].values()) > 0.9
+
+
+# In one process
+
+
+@pytest.fixture
+def shown(monkeypatch: pytest.MonkeyPatch, portrait: Path):
+    """`protect` on the portrait with the tiny recognizer in place of an installed one."""
+    from test_avp_search import tiny as reader
+
+    monkeypatch.setattr(avp_chips, "recognizer", lambda name: reader())
+
+    def run(**changes: object) -> protect.Protection:
+        chips = replace(Chips(("tiny",)), **changes)  # type: ignore[arg-type]
+        options = Options(method="avp", settings=Settings(chips=chips))
+        return protect.protect(portrait.read_bytes(), portrait, options, TO_OWNER)
+
+    return run
+
+
+def test_a_small_face_is_enlarged_and_that_is_said(shown, portrait: Path) -> None:
+    picture = Image.open(portrait)
+    picture.resize((picture.width // 3, picture.height // 3), Image.Resampling.LANCZOS).save(portrait)
+    made = shown()
+    assert any("enlarged" in notice for notice in made.notices) and made.chips[1].pixels.shape == (112, 96, 3)
+
+
+def test_a_search_that_goes_astray_is_an_error_with_a_hint(shown, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = avp_chips.fast
+
+    def astray(*args: object, **kwargs: object) -> list:
+        return [replace(one, reached=(float("nan"),)) for one in real(*args, **kwargs)]  # type: ignore[arg-type]
+
+    monkeypatch.setattr(avp_chips, "fast", astray)
+    with pytest.raises(QualityError, match="no numbers") as caught:
+        shown()
+    assert caught.value.hint
+
+
+def test_a_chip_that_was_written_wrong_is_noticed(shown) -> None:
+    chip = shown().chips[1]
+    good = images.encode_lossless(chip.pixels)
+    protect._check_chip(good, chip, "the chip", OWNER)
+    with pytest.raises(DamagedError, match="survive"):
+        protect._check_chip(images.encode_lossless(chip.pixels ^ 4), chip, "the chip", OWNER)
+    with pytest.raises(DamagedError, match="more than it should"):
+        protect._check_chip(png.with_chunks(good, [(b"tEXt", b"a\0b")]), chip, "the chip", OWNER)
+    with pytest.raises(DamagedError, match="open with your key"):
+        protect._check_chip(good, replace(chip, restored=chip.restored ^ 1), "the chip", OWNER)
