@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -141,8 +142,11 @@ def prepare(
     known, pixels = 0, read(held, config)
     if recognizers:
         say("looking for held-out people who are in the training set")
-        eye = recognizers.get(EYE) or recognizers[max(recognizers)]
-        stranger = strangers(pixels, read(training, config), eye, config)
+        stranger = remembered(
+            out / "cache" / "strangers.json",
+            [picture.name for picture in held.pictures],
+            lambda: strangers(pixels, read(training, config), eye(recognizers), config),
+        )
         known = int((~stranger).sum())
         held, pixels = held.at(np.flatnonzero(stranger)), pixels[stranger]
     if len(held) < 2 * SMALLEST_HALF:
@@ -177,6 +181,23 @@ def read(data: Labeled, config: nets.ObfuscatorConfig) -> Pixels:
         for number in range(len(data))
     ]
     return np.stack([np.asarray(face) for face in faces])
+
+
+def eye(recognizers: dict[str, Recognizer]) -> Recognizer:
+    """Whom people are told apart by."""
+    return recognizers.get(EYE) or recognizers[max(recognizers)]
+
+
+def remembered(path: Path, names: list[str], find: Callable[[], NDArray[np.bool_]]) -> NDArray[np.bool_]:
+    """Which of `names` are strangers: what an earlier run wrote for the same names, or found now."""
+    if path.is_file():
+        known: dict[str, bool] = json.loads(path.read_text())
+        if list(known) == names:
+            return np.array(list(known.values()))
+    found = find()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(dict(zip(names, found.tolist(), strict=True))))
+    return found
 
 
 def strangers(

@@ -49,7 +49,7 @@ class Effort:
     resrec: int
 
 
-FULL = Effort(None, Training(6, 2e-3), Training(6, 2e-3, batch=16), 600, 400, 4, 4, 16)
+FULL = Effort(None, Training(6, 2e-3), Training(5, 2e-3, batch=16), 500, 300, 4, 4, 16)
 QUICK = Effort(400, Training(4, 2e-3), Training(3, 3e-3, batch=16), 200, 100, 2, 2, 8)
 
 
