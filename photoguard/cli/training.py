@@ -132,7 +132,7 @@ def recognizer(
     ],
     out: Out = Path("runs/recognizer"),
     hold_out: HoldOut = None,
-    steps: Annotated[int, typer.Option("--steps", min=1, help="Steps of the whole run.")] = 5000,
+    steps: Annotated[int, typer.Option("--steps", min=1, help="Steps of the whole run.")] = 8000,
     seed: Annotated[int, typer.Option("--seed", help="Where all of the run's randomness comes from.")] = 1,
     embedding: Annotated[
         int, typer.Option("--embedding", min=8, help="Numbers a face; no more than the teachers give.")

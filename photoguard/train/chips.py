@@ -28,11 +28,11 @@ class ChipConfig:
     turn: float = 8.0  # degrees at most, each way
     zoom: float = 0.08  # at most so much larger or smaller
     shift: float = 4.0  # pixels at most, each way
-    light: float = 0.4  # share with another brightness and contrast
-    gray: float = 0.1
-    soft: float = 0.3  # share shrunk to 28..84 pixels and back, or blurred
-    jpeg: float = 0.3  # share that passes through JPEG of quality 20..90
-    hole: float = 0.3  # share with a rectangle of noise
+    light: float = 0.3  # share with another brightness and contrast
+    gray: float = 0.05
+    soft: float = 0.2  # share shrunk to 28..84 pixels and back, or blurred
+    jpeg: float = 0.2  # share that passes through JPEG of quality 20..90
+    hole: float = 0.15  # share with a rectangle of noise
     mix: float = 0.3  # share mixed with another face of the batch or with a texture
 
 
