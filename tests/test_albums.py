@@ -45,6 +45,16 @@ def names(folder: Path) -> list[str]:
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
 
 
+def count(folder: Path) -> int:
+    """How many files lie there while a run comes and goes."""
+    while folder.exists():
+        try:
+            return len(names(folder))
+        except FileNotFoundError:  # a stage that was put in place this moment
+            continue
+    return 0
+
+
 def stamps(folder: Path) -> dict[str, int]:
     return {
         str(path): path.stat().st_mtime_ns
@@ -331,11 +341,11 @@ def at_home(tmp_path: Path) -> dict[str, str]:
 
 def killed(typed: list[str], env: dict[str, str], out: Path, written: int, how: int) -> int:
     """Start a run, signal it once `written` more files are there, and wait for its end."""
-    goal = len(names(out)) + written if out.exists() else written
+    goal = count(out) + written
     run = subprocess.Popen(
         typed, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, process_group=0
     )
-    while run.poll() is None and (not out.exists() or len(names(out)) < goal):
+    while run.poll() is None and count(out) < goal:
         time.sleep(0.002)
     if run.poll() is None:
         (os.killpg if how == signal.SIGKILL else os.kill)(run.pid, how)

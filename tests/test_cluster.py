@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from conftest import Shell
-from test_albums import BY_HAND, at_home, double, names, photo, some
+from test_albums import BY_HAND, at_home, count, double, names, photo, some
 
 from photoguard import batch, files, remote
 from photoguard.batch.journal import NAME
@@ -189,7 +189,7 @@ def test_a_killed_worker_loses_nothing(workers: Any, tmp_path: Path) -> None:
     run = subprocess.Popen(
         typed, env=at_home(tmp_path), cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
-    while run.poll() is None and (not out.exists() or len(names(out)) < 12):
+    while run.poll() is None and count(out) < 12:
         time.sleep(0.005)
     assert run.poll() is None, run.communicate()
     client = distributed.Client(workers.scheduler_address, set_as_default=False)
