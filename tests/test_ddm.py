@@ -8,7 +8,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from conftest import ROOT
+from PIL import Image
 
+from photoguard import weights
 from photoguard.errors import DamagedError, QualityError
 from photoguard.methods import Covered, Settings, ddm
 from photoguard.nets.ddm import DDM, DDMConfig
@@ -44,6 +47,19 @@ def test_any_size_is_covered_and_restored_alike(size: tuple[int, int]) -> None:
 
 def test_the_private_feature_of_a_128_px_face_is_128_bytes() -> None:
     assert len(one(patch(128, 128)).private) == 128
+
+
+def test_a_small_face_is_enlarged_and_comes_back_nearer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ddm, "network", lambda: weights.load_ddm())
+    portrait = Image.open(ROOT / "examples" / "portrait.jpg").convert("RGB")
+    face = np.asarray(portrait.resize((48, 48), Image.Resampling.LANCZOS))
+
+    def restored() -> float:
+        return ddm.psnr(ddm.reveal("ddm", [one(face)])[0], face)
+
+    enlarged = restored()
+    monkeypatch.setattr(ddm, "LEAST", 1)
+    assert enlarged > restored() + 1
 
 
 def test_every_cover_is_drawn_afresh() -> None:

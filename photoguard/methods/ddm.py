@@ -26,7 +26,7 @@ from photoguard.methods.covers import PNG, WEBP, compress, decompress
 from photoguard.methods.ddm_code import Codes, pack_maps, unpack_maps
 from photoguard.nets import ddm as nets
 
-SIDE = 512  # larger faces go through the network at this size, on their longer side
+LEAST, SIDE = 128, 512  # pixels: smaller and larger faces go through the network at these longer sides
 BATCH_PIXELS = 4 * SIDE * SIDE  # as many patches at once as that; about 300 MB of activations
 MAPS, RESIDUAL = b"M", b"R"
 ROWS, COLUMNS = 4, 8  # of the sketch that tells a right face from a wrong one in 32 bytes
@@ -48,10 +48,10 @@ def protect(name: str, patches: Sequence[Pixels], settings: Settings) -> list[Co
 def _protect(patches: Sequence[Pixels], settings: Settings, random: Callable[[int], bytes]) -> list[Covered]:
     net = network()
     done: dict[int, Covered] = {}
-    small = [_shrunk(_shallow(patch)) for patch in patches]
-    for numbers in _batches([s.shape[:2] for s in small]):
+    inputs = [_scaled(_shallow(patch)) for patch in patches]
+    for numbers in _batches([s.shape[:2] for s in inputs]):
         with torch.inference_mode():
-            public, private = net.encode(_to_tensor([small[n] for n in numbers]))
+            public, private = net.encode(_to_tensor([inputs[n] for n in numbers]))
             codes, low, step = nets.quantise(public)
             private = private.half().float()
             seed = random(nets.FAKE_BYTES * private.numel())
@@ -61,8 +61,8 @@ def _protect(patches: Sequence[Pixels], settings: Settings, random: Callable[[in
             values = nets.private_values(private, net.config).numpy().astype("<f2")
         for at, n in enumerate(numbers):
             maps = pack_maps(Codes(codes[at].numpy(), low[at].numpy(), step[at].numpy()))
-            cover = _fitted(covers[at], small[n].shape, patches[n])
-            restored = _fitted(recovered[at], small[n].shape, patches[n])
+            cover = _fitted(covers[at], inputs[n].shape, patches[n])
+            restored = _fitted(recovered[at], inputs[n].shape, patches[n])
             public_bytes, restored = _public_bytes(maps, restored, patches[n], settings)
             exact = public_bytes[:1] in (WEBP, PNG)
             check = digest(restored) if exact else _sketch(restored)
@@ -96,7 +96,7 @@ def _reveal(one: Covered) -> Pixels:
 
 def _decoded(maps: bytes, private: bytes, cover: Pixels) -> Pixels:
     net = network()
-    height, width = _small_size(cover.shape)
+    height, width = _network_size(cover.shape)
     rows, columns = -(-height // nets.STRIDE), -(-width // nets.STRIDE)
     packed = unpack_maps(maps)
     public_maps = net.config.maps - (net.config.private_maps if net.config.private_every == 1 else 0)
@@ -118,18 +118,19 @@ def _decoded(maps: bytes, private: bytes, cover: Pixels) -> Pixels:
 # Sizes and pixels
 
 
-def _small_size(shape: Sequence[int]) -> tuple[int, int]:
+def _network_size(shape: Sequence[int]) -> tuple[int, int]:
     """Height and width at which a patch goes through the network."""
     height, width = shape[:2]
-    scale = min(1.0, SIDE / max(height, width))
+    scale = min(max(1.0, LEAST / max(height, width)), SIDE / max(height, width))
     return max(1, round(height * scale)), max(1, round(width * scale))
 
 
-def _shrunk(patch: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    height, width = _small_size(patch.shape)
+def _scaled(patch: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    height, width = _network_size(patch.shape)
     if (height, width) == patch.shape[:2]:
         return patch
-    return cv2.resize(patch, (width, height), interpolation=cv2.INTER_AREA).astype(np.uint8)
+    how = cv2.INTER_AREA if height < patch.shape[0] else cv2.INTER_CUBIC
+    return cv2.resize(patch, (width, height), interpolation=how).astype(np.uint8)
 
 
 def _shallow(patch: Pixels) -> NDArray[np.uint8]:
@@ -159,10 +160,10 @@ def _to_pixels(x: Tensor) -> NDArray[np.uint8]:
     return (x.clamp(0, 1) * 255).round().to(torch.uint8).permute(0, 2, 3, 1).contiguous().numpy()
 
 
-def _fitted(pixels: NDArray[np.uint8], small: Sequence[int], patch: Pixels) -> Pixels:
+def _fitted(pixels: NDArray[np.uint8], size: Sequence[int], patch: Pixels) -> Pixels:
     """The network's output without its padding, at the patch's size and depth."""
     height, width = patch.shape[:2]
-    cut = pixels[: small[0], : small[1]]
+    cut = pixels[: size[0], : size[1]]
     if cut.shape[:2] != (height, width):
         cut = cv2.resize(cut, (width, height), interpolation=cv2.INTER_CUBIC).astype(np.uint8)
     return cut.astype(np.uint16) * 257 if patch.dtype == np.uint16 else np.ascontiguousarray(cut)
