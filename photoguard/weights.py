@@ -16,8 +16,8 @@ from photoguard.files import read_file, shown, staged
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from photoguard.nets.compact import CompactConfig, CompactNet
     from photoguard.nets.ddm import DDM, DDMConfig
-    from photoguard.nets.mobilefacenet import MobileFaceNet, MobileFaceNetConfig
     from photoguard.nets.obfuscator import ObfuscatorConfig, Players
 
 _PACKAGE = Path(__file__).resolve().parent
@@ -191,12 +191,12 @@ def save_ddm(path: Path, network: DDM, half: bool = False) -> str:
     return save(path, network.state_dict(), config, half)
 
 
-def recognizer_network(tensors: Mapping[str, Tensor], config: Mapping[str, Any], name: str) -> MobileFaceNet:
+def recognizer_network(tensors: Mapping[str, Tensor], config: Mapping[str, Any], name: str) -> CompactNet:
     """A recognizer of ours ready for use, from what `parsed` or `shipped` returned."""
-    from photoguard.nets.mobilefacenet import MobileFaceNet
+    from photoguard.nets.compact import CompactNet
 
     try:
-        network = MobileFaceNet(recognizer_config(config))
+        network = CompactNet(recognizer_config(config))
         counters = {
             key: value for key, value in network.state_dict().items() if not value.is_floating_point()
         }
@@ -207,14 +207,14 @@ def recognizer_network(tensors: Mapping[str, Tensor], config: Mapping[str, Any],
     return network
 
 
-def recognizer_config(config: Mapping[str, Any]) -> MobileFaceNetConfig:
+def recognizer_config(config: Mapping[str, Any]) -> CompactConfig:
     """The configuration as it stands in a file -> as the network wants it."""
-    from photoguard.nets.mobilefacenet import MobileFaceNetConfig
+    from photoguard.nets.compact import CompactConfig
 
-    return MobileFaceNetConfig(**{**config, "stages": tuple(tuple(stage) for stage in config["stages"])})
+    return CompactConfig(**{**config, "widths": tuple(config["widths"])})
 
 
-def save_recognizer(path: Path, network: MobileFaceNet, half: bool = False) -> str:
+def save_recognizer(path: Path, network: CompactNet, half: bool = False) -> str:
     """Write a recognizer's weights; returns the sha256 to load them with."""
     config = json.loads(json.dumps(dataclasses.asdict(network.config)))
     state = {key: value for key, value in network.state_dict().items() if value.is_floating_point()}

@@ -50,7 +50,7 @@ def test_the_private_feature_of_a_128_px_face_is_128_bytes() -> None:
 
 
 def test_a_small_face_is_enlarged_and_comes_back_nearer(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ddm, "network", lambda: weights.load_ddm())
+    monkeypatch.setattr(ddm, "network", weights.load_ddm)
     portrait = Image.open(ROOT / "examples" / "portrait.jpg").convert("RGB")
     face = np.asarray(portrait.resize((48, 48), Image.Resampling.LANCZOS))
 

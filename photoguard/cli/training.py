@@ -132,7 +132,7 @@ def recognizer(
     ],
     out: Out = Path("runs/recognizer"),
     hold_out: HoldOut = None,
-    steps: Annotated[int, typer.Option("--steps", min=1, help="Steps of the whole run.")] = 8000,
+    steps: Annotated[int, typer.Option("--steps", min=1, help="Steps of the whole run.")] = 24000,
     seed: Annotated[int, typer.Option("--seed", help="Where all of the run's randomness comes from.")] = 1,
     embedding: Annotated[
         int, typer.Option("--embedding", min=8, help="Numbers a face; no more than the teachers give.")
@@ -147,9 +147,10 @@ def recognizer(
 ) -> None:
     """Teach a small recognizer what larger ones know; Ctrl-C saves, and the same command goes on."""
     voice = Voice(json, quiet, verbose)
+    from photoguard.nets.compact import CompactConfig
     from photoguard.train import recognizer as page
 
-    network = dataclasses.replace(page.SMALL, embedding=embedding)
+    network = CompactConfig(embedding=embedding)
     config = page.Config(teachers=tuple(teacher), network=network, steps=steps, seed=seed, batch=batch)
     path = page.train(config, _sources(data, hold_out), out, device, workers)
     voice.result(f"weights    {files.shown(path)}", {"weights": str(path)})

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from photoguard import weights
 from photoguard.errors import UsageError, WeightsError
 from photoguard.files import read_file
-from photoguard.nets.mobilefacenet import fused
+from photoguard.nets.compact import fused
 from photoguard.recognizers.architectures import State, build, fill, our_layout
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ import torch
 from photoguard import weights
 from photoguard.errors import UsageError, WeightsError
 from photoguard.files import read_file, staged
-from photoguard.nets.mobilefacenet import fused
+from photoguard.nets.compact import fused
 from photoguard.recognizers.loading import network, of_its_own, route
 from photoguard.recognizers.recognizer import Recognizer
 from photoguard.recognizers.sample import sample_chip

@@ -18,6 +18,7 @@ from photoguard.geometry import TEMPLATE_112X112, similarity, to_chip
 from photoguard.train.data import Picture, Pixels, Reader
 
 SIDE = 112
+GROUP = 8  # chips that are made, mixed and answered together
 SMALLEST_SHARE = 0.25  # of the picture's shorter side: in a crop or a portrait the face is no smaller
 
 
@@ -164,22 +165,36 @@ def mixed(chips: Pixels, config: ChipConfig, rng: np.random.Generator) -> Pixels
 
 @dataclass
 class Batches:
-    """Batch number n of a run, made from the seed and n alone, so that a resumed run sees the same ones."""
+    """Batch number n of a run, made from the seed and n alone, so that a resumed run sees the same ones.
+
+    It is put together from groups of chips. There are `groups` of them, each always the same, so that a
+    teacher needs to be asked once what it says to each; 0: every group of every batch is a new one.
+    """
 
     faces: Faces
     config: ChipConfig
     size: int
     seed: int
     rank: int = 0  # each process of a distributed run draws its own
+    groups: int = 0
 
-    def __getitem__(self, step: int) -> tuple[Pixels, list[str]]:
-        """Chips (B, 112, 112, 3), and the names of the pictures found unreadable so far."""
-        rng = np.random.default_rng([self.seed, self.rank, step])
-        reader, config = self.faces.reader, self.config
-        numbers = rng.integers(len(self.faces), size=self.size)
-        chips = [changed(self.faces.chip(int(n), jitter(config, rng)), config, rng) for n in numbers]
-        unreadable = sorted(reader.pictures[n].name for n in reader.unreadable)
-        return mixed(np.stack(chips), config, rng), unreadable
+    def __getitem__(self, step: int) -> tuple[list[int], Pixels, list[str]]:
+        """The groups' numbers, chips (B, 112, 112, 3), and the pictures found unreadable so far."""
+        count = max(self.size // GROUP, 1)
+        if self.groups:
+            rng = np.random.default_rng([self.seed, self.rank, 0, step])
+            numbers = [int(n) for n in rng.integers(self.groups, size=count)]
+        else:
+            numbers = list(range(step * count, (step + 1) * count))
+        chips = np.concatenate([self._group(number, self.size // count) for number in numbers])
+        reader = self.faces.reader
+        return numbers, chips, sorted(reader.pictures[n].name for n in reader.unreadable)
+
+    def _group(self, number: int, size: int) -> Pixels:
+        rng = np.random.default_rng([self.seed, self.rank, 1, number])
+        faces, config = rng.integers(len(self.faces), size=size), self.config
+        chips = [changed(self.faces.chip(int(n), jitter(config, rng)), config, rng) for n in faces]
+        return mixed(np.stack(chips), config, rng)
 
     def __len__(self) -> int:
         """As many as any run asks for."""

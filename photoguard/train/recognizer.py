@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import grid_sample
+from torch.nn.functional import grid_sample, kl_div
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 from tqdm import tqdm
@@ -32,7 +32,7 @@ from photoguard import recognizers, weights
 from photoguard.errors import UsageError
 from photoguard.geometry import TEMPLATE_112X112, similarity
 from photoguard.interruption import deaf, patient
-from photoguard.nets.mobilefacenet import MobileFaceNet, MobileFaceNetConfig
+from photoguard.nets.compact import CompactConfig, CompactNet
 from photoguard.recognizers import Recognizer
 from photoguard.train import loop
 from photoguard.train.chips import SIDE, Batches, ChipConfig, Faces, found
@@ -42,32 +42,26 @@ WEIGHTS = "recognizer.safetensors"
 LOG_EVERY = 25  # steps
 MEAN, SCALE = 127.5, 128.0
 
-# As many parameters as the published network, a quarter of its work a face: narrow where pictures are large.
-SMALL = MobileFaceNetConfig(
-    embedding=256,
-    stem=16,
-    stages=((2, 24, 1, 2), (4, 80, 1, 2), (2, 80, 4, 1), (4, 192, 1, 2), (2, 192, 4, 1)),
-    activation="silu",
-)
-
 
 @dataclass(frozen=True)
 class Config:
     """One run. Everything here decides the loss curve, so a resumed run must repeat it."""
 
     teachers: tuple[str, ...] = ("edgeface-xs",)
-    network: MobileFaceNetConfig = SMALL
+    network: CompactConfig = field(default_factory=CompactConfig)
     chips: ChipConfig = field(default_factory=ChipConfig)
-    steps: int = 8000
+    steps: int = 24000
     batch: int = 32
+    groups: int = 12000  # of eight chips, asked the teachers about once; 0: new ones in every batch
     seed: int = 1
-    peak_rate: float = 4e-3  # AdamW
+    peak_rate: float = 3e-3  # AdamW
     warm_up: int = 100
     decay: float = 0.05  # of the weights
     clip: float = 1.0  # norm of the gradient
     average: float = 0.998  # of the weights, over about the last 500 steps
-    relation_weight: float = 10.0  # of the error of cosines within a batch beside that of the embeddings
-    principal_faces: int = 2000  # they decide which of the teachers' directions the student learns
+    likeness_weight: float = 1.0  # of whom a face is like, beside its own embedding
+    sharpness: float = 16.0  # by what cosines are multiplied before they say whom a face is like
+    known_faces: int = 4000  # they say that, and which of the teachers' directions the student learns
 
 
 @dataclass(frozen=True)
@@ -76,10 +70,18 @@ class Teachers:
 
     recognizers: tuple[Recognizer, ...]
     basis: Tensor  # (all teachers' numbers, student's numbers), orthonormal columns
+    heard: dict[int, Tensor] = field(default_factory=dict)  # the answers to groups of chips that come again
 
     def answers(self, chips: Tensor) -> Tensor:
         """Unit embeddings (B, embedding) of chips (B, 3, 112, 112) of 0..255."""
         return unit(side_by_side(self.recognizers, chips) @ self.basis)
+
+    def recalled(self, numbers: list[int], chips: Tensor) -> Tensor:
+        """The answers to chips that were put together from the groups `numbers`, each asked for once."""
+        for number, group in zip(numbers, chips.chunk(len(numbers)), strict=True):
+            if number not in self.heard:
+                self.heard[number] = self.answers(group)
+        return torch.cat([self.heard[number] for number in numbers])
 
 
 @torch.no_grad()
@@ -118,19 +120,25 @@ def principal_directions(embeddings: Tensor, count: int) -> Tensor:
 class Student(nn.Module):
     """The network with the losses of one step: the module that DDP and torch.compile see."""
 
-    def __init__(self, config: Config) -> None:
+    known: Tensor
+
+    def __init__(self, config: Config, known: Tensor) -> None:
         super().__init__()
-        self.config, self.network = config, MobileFaceNet(config.network)
+        self.config, self.network = config, CompactNet(config.network)
+        self.register_buffer("known", known)  # the teachers' answers (N, embedding) to faces as they are
 
     def forward(self, chips: Tensor, wanted: Tensor) -> dict[str, Tensor]:
         """The total loss and its parts for chips (B, 3, 112, 112) and the teachers' answers."""
         given = embedded(self.network, chips)
-        parts = {"away": 1 - (given * wanted).sum(1).mean(), "relation": relation(given, wanted)}
-        total = parts["away"] + self.config.relation_weight * parts["relation"]
+        parts = {
+            "away": 1 - (given * wanted).sum(1).mean(),
+            "likeness": likeness(given, wanted, self.known, self.config.sharpness),
+        }
+        total = parts["away"] + self.config.likeness_weight * parts["likeness"]
         return {"total": total, **{name: value.detach() for name, value in parts.items()}}
 
 
-def embedded(network: MobileFaceNet, chips: Tensor) -> Tensor:
+def embedded(network: CompactNet, chips: Tensor) -> Tensor:
     """The student's unit embeddings of chips (B, 3, 112, 112) of 0..255: it sees the middle of them."""
     top, left = (SIDE - network.config.height) // 2, (SIDE - network.config.width) // 2
     seen = chips[:, :, top : top + network.config.height, left : left + network.config.width]
@@ -143,11 +151,14 @@ def unit(vectors: Tensor) -> Tensor:
     return result
 
 
-def relation(given: Tensor, wanted: Tensor) -> Tensor:
-    """How far the cosines between different faces are from the teachers': what verification goes by."""
-    error = (given @ given.T - wanted @ wanted.T).square()
-    count = len(given)
-    return (error.sum() - error.diagonal().sum()) / max(count * (count - 1), 1)
+def likeness(given: Tensor, wanted: Tensor, known: Tensor, sharpness: float) -> Tensor:
+    """How differently the two say whom among the known faces each face is like, in nats.
+
+    An embedding has hundreds of directions, most of which hardly tell people apart: this asks for those that do.
+    """
+    said = (sharpness * given @ known.T).log_softmax(1)
+    meant = (sharpness * wanted @ known.T).log_softmax(1)
+    return kl_div(said, meant, reduction="batchmean", log_target=True)
 
 
 @dataclass(frozen=True)
@@ -160,7 +171,7 @@ class Examined:
 
 
 @torch.inference_mode()
-def validate(network: MobileFaceNet, held: Examined) -> dict[str, float]:
+def validate(network: CompactNet, held: Examined) -> dict[str, float]:
     """Cosine to the teachers' answers, and how well people are told apart, beside the teachers."""
     network.eval()
     given = torch.cat([embedded(network, some) for some in torch.split(held.chips, 64)])
@@ -219,9 +230,9 @@ class Run:
         self.average.weights, self.average.steps = state["average"], state["average_steps"]
         self.step, self.window = state["step"], state["window"]
 
-    def smooth(self) -> MobileFaceNet:
+    def smooth(self) -> CompactNet:
         """A network with the averaged weights: what is examined, and what is shipped."""
-        network = MobileFaceNet(self.config.network).to(self.basis.device)
+        network = CompactNet(self.config.network).to(self.basis.device)
         network.load_state_dict(self.average.weights)
         return network.to(memory_format=torch.channels_last)
 
@@ -236,15 +247,16 @@ def prepared(
     config: Config, teachers: tuple[Recognizer, ...], faces: Faces, out: Path, place: loop.Place
 ) -> Run:
     """A fresh run, or the one whose checkpoint lies in `out`."""
-    loop.seeded(config.seed)
-    student = Student(config).to(place.device).to(memory_format=torch.channels_last)
     state = loop.load_checkpoint(out, dataclasses.asdict(config), place.device)
     if state is None:
-        chips = (as_tensor(faces.chip(n)[None], place) for n in spread(len(faces), config.principal_faces))
-        embeddings = torch.cat([side_by_side(teachers, chip) for chip in chips])
-        basis = principal_directions(embeddings, config.network.embedding)
+        chips = (as_tensor(faces.chip(n)[None], place) for n in spread(len(faces), config.known_faces))
+        answers = torch.cat([side_by_side(teachers, chip) for chip in chips])
+        basis = principal_directions(answers, config.network.embedding)
+        known = unit(answers @ basis)
     else:
-        basis = state["basis"]
+        basis, known = state["basis"], state["student"]["known"]
+    loop.seeded(config.seed)
+    student = Student(config, known).to(place.device).to(memory_format=torch.channels_last)
     # Norms and biases keep their size: only what multiplies is drawn to zero.
     drawn = [weight for weight in student.parameters() if weight.ndim > 1]
     others = [weight for weight in student.parameters() if weight.ndim <= 1]
@@ -272,7 +284,7 @@ def train(
     out: Path,
     device: str = "auto",
     workers: int = 0,
-    checkpoint_every: int = 250,
+    checkpoint_every: int = 500,
     compiled: bool | None = None,  # None: on a GPU, where compiling pays within minutes
     cache: Path | None = None,  # of landmarks; None: the user's cache folder
     folder: Path | None = None,  # of installed recognizers; None: the user's
@@ -290,8 +302,9 @@ def train(
             module.compile()
         if place.count > 1:
             module = DistributedDataParallel(module)
+        batches = Batches(faces, config.chips, config.batch, config.seed, place.rank, config.groups)
         loader: DataLoader[Any] = DataLoader(
-            Batches(faces, config.chips, config.batch, config.seed, place.rank),  # type: ignore[arg-type]
+            batches,  # type: ignore[arg-type]
             batch_size=None,
             sampler=range(run.step, config.steps),
             num_workers=workers,
@@ -348,9 +361,12 @@ def learn(
     started, images = time.monotonic(), 0
     bar = tqdm(total=config.steps, initial=run.step, disable=not place.first, unit="step", mininterval=1)
     with bar, patient() as stopping:
-        for pixels, unreadable in loader:
+        for numbers, pixels, unreadable in loader:
             chips = as_tensor(pixels.numpy(), place)
-            run.window.append(descend(run, module, chips, teacher.answers(chips), place))
+            wanted = teacher.recalled(numbers, chips) if config.groups else teacher.answers(chips)
+            if run.step % 2:
+                chips = chips.flip(3)  # the teachers' answer to a mirror image is nearly the same
+            run.window.append(descend(run, module, chips, wanted, place))
             run.step, images = run.step + 1, images + len(chips) * place.count
             if log is not None:
                 bar.update()
@@ -390,7 +406,7 @@ def descend(
     return {name: value.item() for name, value in losses.items()}
 
 
-def publish(out: Path, network: MobileFaceNet) -> Path:
+def publish(out: Path, network: CompactNet) -> Path:
     """The averaged weights as a file to use, its sha256 beside it, and the plot where matplotlib is there."""
     sha256 = weights.save_recognizer(out / WEIGHTS, network, half=True)
     (out / "weights.json").write_text(json.dumps({"file": WEIGHTS, "sha256": sha256}) + "\n")
