@@ -86,6 +86,14 @@ def test_patterns_choose_photos(album: Path, selection: batch.Selection, left: s
     assert [task.source.stem for task in batch.plan([album], None, selection)] == list(left)
 
 
+def test_a_photo_whose_name_begins_like_anothers_keeps_its_own_private_files(tmp_path: Path) -> None:
+    for name in ("a.pub.png", "a.priv", "a.ana.priv", "a.b.pub.png", "a.b.priv", "a.b.ana.priv"):
+        (tmp_path / name).write_bytes(b"x")
+    tasks = batch.plan_restoring([tmp_path], None, batch.Selection())
+    secrets = {task.source.name: [path.name for path in task.secrets] for task in tasks}
+    assert secrets == {"a.pub.png": ["a.ana.priv", "a.priv"], "a.b.pub.png": ["a.b.ana.priv", "a.b.priv"]}
+
+
 def test_links_out_of_the_tree_are_not_followed(album: Path, tmp_path: Path) -> None:
     photo(tmp_path / "private" / "diary.png")
     (album / "sea" / "out.png").symlink_to(tmp_path / "private" / "diary.png")

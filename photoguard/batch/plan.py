@@ -107,17 +107,24 @@ def _stem(picture: Path) -> str:
 
 
 def _private_files(folder: Path) -> dict[str, tuple[Path, ...]]:
-    """A folder's private files by the stem of their picture: a.priv and a.ana.priv are both a's."""
+    """A folder's private files by the stem of their picture: a.priv and a.ana.priv are both a's.
+
+    Where a.ana.pub.png lies there too, a.ana.priv is that picture's alone.
+    """
     found: dict[str, list[Path]] = defaultdict(list)
     try:
         entries = sorted(folder.iterdir())
     except OSError:  # the picture itself says what is wrong there
         return {}
+    pictures = {_stem(path) for path in entries if path.name.lower().endswith(files.PUBLIC_SUFFIX)}
     for path in entries:
         if path.name.endswith(files.PRIVATE_SUFFIX):
             words = path.name.removesuffix(files.PRIVATE_SUFFIX).split(".")
-            for count in range(1, len(words) + 1):
-                found[".".join(words[:count])].append(path)
+            for count in range(len(words), 0, -1):
+                stem = ".".join(words[:count])
+                found[stem].append(path)
+                if stem in pictures:
+                    break
     return {stem: tuple(paths) for stem, paths in found.items()}
 
 
