@@ -194,6 +194,20 @@ def test_a_key_model_learns_on_pictures_and_goes_on_from_its_checkpoint(tmp_path
     assert all(torch.equal(value, kept[name]) for name, value in again.generator.state_dict().items())
 
 
+@pytest.mark.parametrize(("folders", "count"), [(1, 1), (1, 2), (2, 6), (3, 9)])
+def test_pictures_are_kept_for_measuring_however_they_lie_in_folders(
+    tmp_path: Path, folders: int, count: int
+) -> None:
+    for n in range(count):
+        (tmp_path / str(n % folders)).mkdir(exist_ok=True)
+        Image.fromarray(face(n)).save(tmp_path / str(n % folders) / f"{n}.png")
+    pictures = key_model._Pictures((tmp_path,), key_model.SMALL)
+    learned = {picture.name for picture in pictures.reader.pictures}
+    held = {picture.name for picture in pictures.held.pictures} if pictures.held else set()
+    assert learned and not learned & held and len(learned | held) == count
+    assert bool(held) == (count > 1)
+
+
 def test_made_up_pictures_look_like_none_twice_and_use_all_values() -> None:
     rng = np.random.default_rng(0)
     made = [key_model.procedural(48, rng) for _ in range(12)]

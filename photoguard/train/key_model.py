@@ -26,7 +26,7 @@ from photoguard.methods.avp_losses import ssim
 from photoguard.nets.generator import PRESETS, Generator, GeneratorConfig
 from photoguard.recognizers.sample import sample_picture
 from photoguard.train import loop
-from photoguard.train.data import PatchConfig, Reader, Source, divided, listed, patch
+from photoguard.train.data import PatchConfig, Reader, Source, listed, patch
 
 CHECKPOINT_EVERY = 2000  # steps
 SHOWN = 6  # pictures on the sample sheet
@@ -148,9 +148,10 @@ class _Pictures:
         self.config = config
         self.reader = self.held = None
         if images:
-            sources = tuple(Source(path, min(SHOWN, len(listed(Source(path))) - 1)) for path in images)
-            training, held = divided(sources)
-            self.reader, self.held = Reader(training), Reader(held) if held else None
+            pictures = [picture for path in images for picture in listed(Source(path))]
+            held = pictures[:: max(-(-len(pictures) // SHOWN), 2)] if len(pictures) > 1 else []
+            self.reader = Reader([picture for picture in pictures if picture not in held])
+            self.held = Reader(held) if held else None
 
     def batch(self) -> Tensor:
         """Patches (B, 3, side, side) of -1..1."""
