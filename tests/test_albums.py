@@ -317,6 +317,11 @@ def test_a_torn_line_is_no_line(journal: batch.Journal, task: batch.Task) -> Non
         assert all(json.loads(line) for line in path.read_text().splitlines()[-1:])
 
 
+def test_a_journal_without_a_line_is_as_good_as_none(journal: batch.Journal, task: batch.Task) -> None:
+    (task.public.parent / NAME).write_bytes(b"")
+    assert reopened(journal).finished(task) is None
+
+
 def test_the_same_command_goes_on(photoguard: Shell, album: Path) -> None:
     typed = ("encrypt", album, "-r", "-o", "out", *BY_HAND)
     photoguard(*typed, "--exclude", "hills")

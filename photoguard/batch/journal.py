@@ -119,7 +119,7 @@ class Journal:
         return self.home / self._digest(str(folder).encode()) if remote.is_remote(folder) else folder / NAME
 
     def _read(self, path: Path) -> dict[str, dict[str, Any]]:
-        if not path.is_file():
+        if not path.is_file() or not path.stat().st_size:  # a run may be killed before its first line
             return {}
         text = files.read_file(path).decode("utf-8", "replace")
         if not text.endswith("\n"):
