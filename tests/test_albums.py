@@ -141,6 +141,14 @@ def test_one_bad_photo_is_a_line_and_the_run_goes_on(photoguard: Shell, album: P
     assert "6 of 7 photos protected, 1 failed" in done.stderr
 
 
+def test_no_photo_stops_the_others(photoguard: Shell, album: Path) -> None:
+    (album / "sea" / "empty.png").write_bytes(b"")
+    photo(album / "sea" / ("x" * 250 + ".png"))  # its outputs can have no such name
+    done = photoguard("encrypt", album, "-r", "-j", 1, "--by-content", *BY_HAND, code=10)
+    assert "6 of 8 photos protected, 2 failed" in done.stderr
+    assert "empty.png is empty" in done.stderr and "the name is too long" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("policy", "code", "again"), [("error", 10, 1), ("skip", 0, 1), ("copy-nothing", 0, 2)]
 )

@@ -58,14 +58,14 @@ class Journal:
             return None
         names = line.get("files")
         if names is None:
-            if not line.get("begun") or not all(path.exists() for path in task.certain):
+            if not line.get("begun") or not all(map(files.is_there, task.certain)):
                 return None
             if remote.is_remote(
                 task.public
             ):  # perhaps not whole: the work looks, and does it again if need be
                 return None
             names = {path.name: path.stat().st_size for path in task.certain}  # killed before it was noted
-        elif names and not any((task.public.parent / name).exists() for name in names):
+        elif names and not any(files.is_there(task.public.parent / name) for name in names):
             return None  # removed by somebody who wants them anew
         self._compare(task, line)
         if any(not _has_size(task.public.parent / name, size) for name, size in names.items()):
@@ -91,11 +91,14 @@ class Journal:
         for task in tasks:
             before = self._folder(task.public.parent).get(task.public.name, {})
             ours = bool(before.get("begun")) and "files" not in before  # a killed run had it in hand
-            fresh = not forced and (ours or not any(path.exists() for path in task.certain))
+            fresh = not forced and (ours or not any(map(files.is_there, task.certain)))
             begun.append(replace(task, fresh=fresh))
-            if task.source.exists():
-                line = {"to": task.public.name, **self._digests(task.source), "as": self._settings()}
-                lines[task.public.parent].append(line | ({"begun": True} if fresh else {}))
+            try:
+                digests = self._digests(task.source)
+            except UnreadableError:  # the work itself says so, and the others go on
+                continue
+            line = {"to": task.public.name, **digests, "as": self._settings()}
+            lines[task.public.parent].append(line | ({"begun": True} if fresh else {}))
         for folder, added in lines.items():
             self._add(folder, added, durable=True)
         return begun

@@ -103,7 +103,7 @@ def left_behind(task: Task) -> Report | None:
 
     They were not there when the run began. Local ones are put in place together, remote ones may be torn.
     """
-    if not task.fresh or not all(path.exists() for path in task.certain):
+    if not task.fresh or not all(map(files.is_there, task.certain)):
         return None
     try:
         png.list_chunks(files.read_file(task.public))
