@@ -325,6 +325,15 @@ def test_a_torn_line_is_no_line(journal: batch.Journal, task: batch.Task) -> Non
         assert all(json.loads(line) for line in path.read_text().splitlines()[-1:])
 
 
+@pytest.mark.parametrize("gone", ["source", "public"])
+def test_what_was_moved_meanwhile_is_not_noted(journal: batch.Journal, task: batch.Task, gone: str) -> None:
+    path = task.public.parent / NAME
+    lines = path.read_text()
+    getattr(task, gone).unlink()
+    journal.done(task, task.certain)
+    assert path.read_text() == lines
+
+
 def test_a_journal_without_a_line_is_as_good_as_none(journal: batch.Journal, task: batch.Task) -> None:
     (task.public.parent / NAME).write_bytes(b"")
     assert reopened(journal).finished(task) is None

@@ -105,12 +105,12 @@ class Journal:
 
     def done(self, task: Task, outputs: Sequence[Path]) -> None:
         """Note what a task became; nothing, for a photo in which there was nothing to do."""
-        line = {
-            "to": task.public.name,
-            "files": {path.name: path.stat().st_size for path in outputs},
-            **self._digests(task.source),
-            "as": self._settings(),
-        }
+        try:
+            sizes = {path.name: path.stat().st_size for path in outputs}
+            digests = self._digests(task.source)
+        except (OSError, UnreadableError):  # somebody has moved them meanwhile: nothing to go on from
+            return
+        line = {"to": task.public.name, "files": sizes, **digests, "as": self._settings()}
         self._add(task.public.parent, [line], durable=False)
 
     def _folder(self, folder: Path) -> dict[str, dict[str, Any]]:
