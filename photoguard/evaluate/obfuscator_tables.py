@@ -14,14 +14,14 @@ PAPER_ROWS = {
     "undefended": (0.9458, 27.81, 97.36),
     "noise on the picture": (0.7263, 16.97, 90.15),
 }
-OURS, OPEN = "photoguard", "undefended"
+OURS, OPEN, NOISE = "photoguard", "undefended", "noise on the picture"
 TARGET_MS_SSIM, TARGET_OPEN, TARGET_POINTS, TARGET_LOSS = 0.30, 0.85, 6.0, 2.0
 
 
 def page(results: dict[str, Any]) -> str:
     """The whole page; the tables of rows that are there."""
     rows = results["rows"]
-    parts = [_introduction(results["heading"])]
+    parts = [_introduction(results["heading"], [name for name in rows if name not in (OURS, NOISE)])]
     if OURS in rows:
         parts.append(_targets(results))
     if rows:
@@ -30,17 +30,25 @@ def page(results: dict[str, Any]) -> str:
     return "\n".join(parts)
 
 
-def _introduction(head: dict[str, Any]) -> str:
+def _introduction(head: dict[str, Any], others: list[str]) -> str:
     shares = "\n".join(
         f"| {name} | {', '.join(f'{one} {100 * share:.1f} %' for one, share in classes.items())} |"
         for name, classes in head["shares"].items()
     )
     told = ", ".join(f"{name} {100 * value:.1f} %" for name, value in head["told_by_answer"].items())
     quick = " --quick" if head["size"] == "quick" else ""
+    given = "".join(f' --weights "{name}=FILE"' for name in others)
     channels, height, width = head["features"]
     return f"""# DeepObfuscator under attack
 
-Written by `{COMMAND}{quick}`.
+Written by
+
+```sh
+{COMMAND}{quick}{given}
+```
+
+*photoguard* is the shipped model; [obfuscator.md](obfuscator.md#rivals) has the commands that
+trained the others.
 
 {head["faces"]} faces held out of training, {head["side"][1]}x{head["side"][0]} px;
 {head["taken_for_known"]} more were left out because a recognizer took them for somebody in the training
@@ -65,13 +73,15 @@ def _targets(results: dict[str, Any]) -> str:
     def line(what: str, paper: str, wanted: str, found: str, met: bool | None) -> None:
         lines.append(f"| {what} | {paper} | {wanted} | {found} | {_met(met)} |")
 
-    top = _top(ours)
-    nothing = blind["ms_ssim"]["value"]
-    line("MS-SSIM of the restored face, best attacker", "0.3175", f"<= {TARGET_MS_SSIM:.2f}",
-         f"{top:.3f}; without a look at the features {nothing:.3f}", top <= TARGET_MS_SSIM)  # fmt: skip
+    for who, attackers in (("the paper's attackers", list(PAPER_ATTACKERS)), ("all", list(ours["restored"]))):
+        top = _top(ours, attackers)
+        nothing = f"; without a look at the features {blind['ms_ssim']['value']:.3f}"
+        line(f"MS-SSIM of the restored face, best of {who}", "0.3175", f"<= {TARGET_MS_SSIM:.2f}",
+             f"{top:.3f}{nothing if top > TARGET_MS_SSIM else ''}", top <= TARGET_MS_SSIM)  # fmt: skip
     if OPEN in rows:
-        seen = _top(rows[OPEN])
-        line("the same, undefended", "0.9458", f">= {TARGET_OPEN:.2f}", f"{seen:.3f}", seen >= TARGET_OPEN)
+        seen = _top(rows[OPEN], list(PAPER_ATTACKERS))
+        line("the same of the paper's, undefended", "0.9458", f">= {TARGET_OPEN:.2f}", f"{seen:.3f}",
+             seen >= TARGET_OPEN)  # fmt: skip
     for name in ours["fresh"]:
         found = best(ours, name)
         points = 100 * (found["balanced"]["value"] - 1 / found["classes"])
@@ -88,6 +98,11 @@ def _targets(results: dict[str, Any]) -> str:
         beyond = worst["beyond"]
         line(f"identity cosine beyond strangers, {name}", "-", "interval reaches 0", _signed(beyond),
              beyond["low"] <= 0)  # fmt: skip
+        alike = max(
+            (one["identity"][name]["alike"] for one in ours["restored"].values()), key=lambda i: i["low"]
+        )
+        line(f"the same, strangers of the same answer, {name}", "-", "interval reaches 0", _signed(alike),
+             alike["low"] <= 0)  # fmt: skip
     return "## Targets\n\n| | paper | wanted | found | |\n|---|---|---|---|---|\n" + "\n".join(lines) + "\n"
 
 
@@ -220,8 +235,8 @@ table above.
 """
 
 
-def _top(row: dict[str, Any]) -> float:
-    return float(max(one["ms_ssim"]["value"] for one in row["restored"].values()))
+def _top(row: dict[str, Any], attackers: list[str]) -> float:
+    return float(max(one["ms_ssim"]["value"] for name, one in row["restored"].items() if name in attackers))
 
 
 def _judges(row: dict[str, Any]) -> list[str]:

@@ -154,7 +154,7 @@ def unit(vectors: Tensor) -> Tensor:
 def likeness(given: Tensor, wanted: Tensor, known: Tensor, sharpness: float) -> Tensor:
     """How differently the two say whom among the known faces each face is like, in nats.
 
-    An embedding has hundreds of directions, most of which hardly tell people apart: this asks for those that do.
+    Most of an embedding's directions hardly tell people apart; this asks for those that do.
     """
     said = (sharpness * given @ known.T).log_softmax(1)
     meant = (sharpness * wanted @ known.T).log_softmax(1)
