@@ -132,7 +132,8 @@ def _files_in(folder: Path, recursive: bool, root: Path | None = None) -> Iterat
             continue
         link = entry.is_symlink()
         if not entry.is_dir():
-            if not link or entry.resolve().is_relative_to(root):
+            # realpath and not resolve, which does not bear links in a ring
+            if not link or Path(os.path.realpath(entry)).is_relative_to(root):
                 yield entry
         elif recursive and not link:
             yield from _files_in(entry, recursive, root)
