@@ -27,6 +27,7 @@ PHOTO_SUFFIXES = frozenset(
 )
 PHOTO_SUFFIXES |= {".heic", ".heif", ".hif", ".avif"}
 PUBLIC_SUFFIX, PRIVATE_SUFFIX, CHIP_SUFFIX = ".pub.png", ".priv", ".avp.png"
+RESTORED_SUFFIX = ".restored.png"
 STAGING = ".photoguard-"
 COMMITTED = ".done"
 STAGE = re.compile(re.escape(STAGING) + r"[0-9a-f]{16}(\.force)?(\.done)?")
@@ -97,8 +98,7 @@ def is_own_output(path: Path) -> bool:
     """Whether the name is one that photoguard gives to its own files."""
     name = path.name.lower()
     return (
-        name.endswith((PUBLIC_SUFFIX, PRIVATE_SUFFIX, CHIP_SUFFIX))
-        or ".restored." in name
+        name.endswith((PUBLIC_SUFFIX, PRIVATE_SUFFIX, CHIP_SUFFIX, RESTORED_SUFFIX))
         or name.startswith(STAGING)
     )
 

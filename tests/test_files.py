@@ -171,7 +171,7 @@ def test_a_stage_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
 
 def test_listings_leave_out_what_is_not_a_photo(tmp_path: Path) -> None:
     for name in (
-        "b.JPG", "a.heic", "a.pub.png", "a.priv", "a.restored.png", "A.PUB.PNG", "notes.txt", ".hidden.jpg",
+        "b.JPG", "a.heic", "a.pub.png", "a.priv", "a.restored.png", "old.restored.jpg", "A.PUB.PNG", "notes.txt", ".hidden.jpg",
         "deep/c.avif", "deep/.secret/d.jpg", f"{DEAD}/e.png",
     ):  # fmt: skip
         path = tmp_path / name
@@ -179,8 +179,9 @@ def test_listings_leave_out_what_is_not_a_photo(tmp_path: Path) -> None:
         path.touch()
     (tmp_path / "round").symlink_to(tmp_path)
     found = [str(path.relative_to(tmp_path)) for path in files.photos_in(tmp_path, recursive=True)]
-    assert found == ["a.heic", "b.JPG", "deep/c.avif"]
-    assert [path.name for path in files.photos_in(tmp_path, recursive=False)] == ["a.heic", "b.JPG"]
+    assert found == ["a.heic", "b.JPG", "deep/c.avif", "old.restored.jpg"]
+    flat = [path.name for path in files.photos_in(tmp_path, recursive=False)]
+    assert flat == ["a.heic", "b.JPG", "old.restored.jpg"]
     assert [path.name for path in files.pictures_in(tmp_path, True)] == ["A.PUB.PNG", "a.pub.png"]
 
 

@@ -96,7 +96,7 @@ def plan_restoring(inputs: Sequence[Path], output: Path | None, selection: Selec
     tasks, private = [], {folder: _private_files(folder) for folder in {source.parent for source, _ in pairs}}
     for source, below in pairs:
         folder = source.parent if output is None else output.joinpath(*below.parts)
-        target = folder / (_stem(source) + ".restored.png")
+        target = folder / (_stem(source) + files.RESTORED_SUFFIX)
         beside = private[source.parent].get(_stem(source), ())
         tasks.append(Task(source, target, restores=True, secrets=beside))
     return _distinct(tasks)
