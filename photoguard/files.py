@@ -10,7 +10,7 @@ import secrets
 import stat
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -97,27 +97,35 @@ def read_file(path: Path, limit: int = 1 << 31, count: int = -1) -> bytes:
 def is_own_output(path: Path) -> bool:
     """Whether the name is one that photoguard gives to its own files."""
     name = path.name.lower()
-    return (
-        name.endswith((PUBLIC_SUFFIX, PRIVATE_SUFFIX, CHIP_SUFFIX, RESTORED_SUFFIX))
-        or name.startswith(STAGING)
-    )
+    endings = (PUBLIC_SUFFIX, PRIVATE_SUFFIX, CHIP_SUFFIX, RESTORED_SUFFIX)
+    return name.endswith(endings) or name.startswith(STAGING)
 
 
-def photos_in(folder: Path, recursive: bool) -> list[Path]:
-    """The photos of a folder in name order: no hidden files and no outputs of ours."""
+def photos_in(
+    folder: Path, recursive: bool, leaves_out: Callable[[Path], bool] = lambda _: False
+) -> list[Path]:
+    """The photos of a folder in name order: no hidden files and no outputs of ours.
+
+    Subfolders that `leaves_out` says are left out are not even looked into.
+    """
     return [
         path
-        for path in _files_in(folder, recursive)
+        for path in _files_in(folder, recursive, leaves_out)
         if path.suffix.lower() in PHOTO_SUFFIXES and not is_own_output(path)
     ]
 
 
-def pictures_in(folder: Path, recursive: bool) -> list[Path]:
+def pictures_in(
+    folder: Path, recursive: bool, leaves_out: Callable[[Path], bool] = lambda _: False
+) -> list[Path]:
     """The public pictures of a folder in name order."""
-    return [path for path in _files_in(folder, recursive) if path.name.lower().endswith(PUBLIC_SUFFIX)]
+    found = _files_in(folder, recursive, leaves_out)
+    return [path for path in found if path.name.lower().endswith(PUBLIC_SUFFIX)]
 
 
-def _files_in(folder: Path, recursive: bool, root: Path | None = None) -> Iterator[Path]:
+def _files_in(
+    folder: Path, recursive: bool, leaves_out: Callable[[Path], bool], root: Path | None = None
+) -> Iterator[Path]:
     """No hidden files, no links to other folders, which could lead around, and none out of the tree."""
     root = root or (folder if remote.is_remote(folder) else folder.resolve())
     try:
@@ -126,7 +134,8 @@ def _files_in(folder: Path, recursive: bool, root: Path | None = None) -> Iterat
         if not isinstance(error, OSError) and not remote.is_remote(folder):
             raise
         why = getattr(error, "strerror", None) or error
-        raise UnreadableError(f"cannot list {shown(folder)}: {why}") from None
+        hint = "--exclude leaves a subfolder out"
+        raise UnreadableError(f"cannot list {shown(folder)}: {why}", hint) from None
     for entry in entries:
         if entry.name.startswith("."):
             continue
@@ -135,8 +144,8 @@ def _files_in(folder: Path, recursive: bool, root: Path | None = None) -> Iterat
             # realpath and not resolve, which does not bear links in a ring
             if not link or Path(os.path.realpath(entry)).is_relative_to(root):
                 yield entry
-        elif recursive and not link:
-            yield from _files_in(entry, recursive, root)
+        elif recursive and not link and not leaves_out(entry):
+            yield from _files_in(entry, recursive, leaves_out, root)
 
 
 def stem_of(path: Path, suffix: str) -> str:

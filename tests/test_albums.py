@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from random import Random
@@ -84,6 +85,22 @@ def test_patterns_choose_photos(album: Path, selection: batch.Selection, left: s
             batch.plan([album], None, selection)
         return
     assert [task.source.stem for task in batch.plan([album], None, selection)] == list(left)
+
+
+def test_a_folder_that_is_left_out_is_not_even_listed(album: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = Path.iterdir
+
+    def guarded(folder: Path) -> Iterator[Path]:
+        if folder.name == "high":
+            raise PermissionError(13, "Permission denied")
+        return real(folder)
+
+    monkeypatch.setattr(Path, "iterdir", guarded)
+    with pytest.raises(UnreadableError, match="cannot list") as caught:
+        batch.plan([album], None, batch.Selection(True))
+    assert "--exclude" in caught.value.hint
+    tasks = batch.plan([album], None, batch.Selection(True, exclude=("high",)))
+    assert [task.source.stem for task in tasks] == list("135")
 
 
 def test_a_photo_whose_name_begins_like_anothers_keeps_its_own_private_files(tmp_path: Path) -> None:

@@ -171,8 +171,8 @@ def test_a_stage_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
 
 def test_listings_leave_out_what_is_not_a_photo(tmp_path: Path) -> None:
     for name in (
-        "b.JPG", "a.heic", "a.pub.png", "a.priv", "a.restored.png", "old.restored.jpg", "A.PUB.PNG", "notes.txt", ".hidden.jpg",
-        "deep/c.avif", "deep/.secret/d.jpg", f"{DEAD}/e.png",
+        "b.JPG", "a.heic", "a.pub.png", "a.priv", "a.restored.png", "old.restored.jpg", "A.PUB.PNG",
+        "notes.txt", ".hidden.jpg", "deep/c.avif", "deep/.secret/d.jpg", f"{DEAD}/e.png",
     ):  # fmt: skip
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)

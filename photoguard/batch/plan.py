@@ -11,6 +11,9 @@ from pathlib import Path, PurePath
 from photoguard import files
 from photoguard.errors import UsageError
 
+# folder, whether to look into subfolders, which of them to leave out -> files
+Listing = Callable[[Path, bool, Callable[[Path], bool]], list[Path]]
+
 
 @dataclass(frozen=True)
 class Task:
@@ -44,9 +47,13 @@ class Selection:
 
     def takes(self, below: PurePath) -> bool:
         """Whether a file at this path below the folder given takes part."""
-        if any(_fits(part, pattern) for part in (below, *below.parents) for pattern in self.exclude):
+        if self.leaves_out(below):
             return False
         return not self.include or any(_fits(below, pattern) for pattern in self.include)
+
+    def leaves_out(self, below: PurePath) -> bool:
+        """Whether a file or folder at this path is left out, and all in it."""
+        return any(_fits(part, pattern) for part in (below, *below.parents) for pattern in self.exclude)
 
 
 def _fits(path: PurePath, pattern: str) -> bool:
@@ -147,19 +154,21 @@ def _nothing(what: str, selection: Selection) -> UsageError:
     return UsageError(f"there is no {what} here", "--recursive looks into subfolders too")
 
 
-def _pairs(
-    inputs: Sequence[Path], selection: Selection, listed: Callable[[Path, bool], list[Path]]
-) -> Iterator[tuple[Path, Path]]:
+def _pairs(inputs: Sequence[Path], selection: Selection, listed: Listing) -> Iterator[tuple[Path, Path]]:
     """Each photo once, with the folder that it has below the input it was found in."""
     seen: set[str] = set()
     for path in inputs:
         folder = files.is_folder(path)
-        for source in listed(path, selection.recursive) if folder else [path]:
+        for source in _listed(path, selection, listed) if folder else [path]:
             name = str(source.absolute())
             if name in seen or (folder and not selection.takes(_below(source, path))):
                 continue
             seen.add(name)
             yield source, _below(source, path).parent if folder else _own_folder(source, selection)
+
+
+def _listed(folder: Path, selection: Selection, listed: Listing) -> list[Path]:
+    return listed(folder, selection.recursive, lambda sub: selection.leaves_out(_below(sub, folder)))
 
 
 def _below(source: Path, folder: Path) -> Path:
