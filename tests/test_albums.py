@@ -167,6 +167,13 @@ def test_no_photo_stops_the_others(photoguard: Shell, album: Path) -> None:
     assert "empty.png is empty" in done.stderr and "the name is too long" in done.stderr
 
 
+def test_a_damaged_private_file_costs_its_own_photo_only(photoguard: Shell, album: Path) -> None:
+    photoguard("encrypt", album / "sea", "-o", "out", *BY_HAND)
+    (album.parent / "out" / "1.priv").write_bytes(b"no age file")
+    done = photoguard("decrypt", "out", "-j", 1, code=10)
+    assert "2 of 3 photos restored, 1 failed" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("policy", "code", "again"), [("error", 10, 1), ("skip", 0, 1), ("copy-nothing", 0, 2)]
 )

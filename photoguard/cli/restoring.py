@@ -13,7 +13,7 @@ from photoguard.cli import albums, options
 from photoguard.cli.keys import chosen_recipients, default_key_model, load_identities
 from photoguard.cli.protecting import PIXEL_CAP, face_numbers
 from photoguard.cli.voice import Voice, ask_passphrase, guarded
-from photoguard.errors import UnreadableError, UsageError
+from photoguard.errors import PhotoguardError, UnreadableError, UsageError
 
 if TYPE_CHECKING:
     from photoguard.batch.work import Restoring
@@ -137,12 +137,18 @@ def _restoring(
         model = files.read_file(key_model or default_key_model())
     if not album.many:
         return Restoring(keys, chosen, key_model=model, ask=ask)
-    first = next((path for task in album.tasks for path in task.secrets), None)
-    locked = first is not None and identities.stanzas(identities.dearmored(files.read_file(first))) == [
-        "scrypt"
-    ]
+    kinds = (_kinds(path) for task in album.tasks for path in task.secrets)
+    locked = next(filter(None, kinds), None) == ["scrypt"]
     phrase = ask("Passphrase of the private files") if locked else None
     return Restoring(keys, chosen, passphrase=phrase, key_model=model)
+
+
+def _kinds(private: Path) -> list[str]:
+    """The kinds of keys that open a private file; none where it is damaged, as its photo will say."""
+    try:
+        return identities.stanzas(identities.dearmored(files.read_file(private)))
+    except PhotoguardError:
+        return []
 
 
 def _restored_text(record: dict[str, Any]) -> str:
