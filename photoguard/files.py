@@ -56,6 +56,10 @@ def is_folder(path: Path) -> bool:
         return path.is_dir()
     except OSError:
         return False
+    except Exception as error:  # each kind of server has errors of its own, such as no credentials
+        if not remote.is_remote(path):
+            raise
+        raise UnreadableError(f"{shown(path)} cannot be reached: {error}") from None
 
 
 def is_same(one: Path, other: Path) -> bool:

@@ -50,6 +50,21 @@ def test_what_is_no_address_is_a_path() -> None:
         remote.place("nonsense://bucket/photo.jpg")
 
 
+def test_an_address_that_nothing_here_knows(photoguard: Shell) -> None:
+    for typed in (("nonsense://photo.jpg",), ("photo.jpg", "-o", "nonsense://bucket")):
+        done = photoguard("encrypt", *typed, code=2)
+        assert done.stderr.startswith("error: nonsense://") and "hint: pip install" in done.stderr
+
+
+def test_a_server_that_refuses(box: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path) -> bool:
+        raise RuntimeError("no credentials")
+
+    monkeypatch.setattr(type(box), "is_dir", refuse)
+    with pytest.raises(UnreadableError, match="cannot be reached: no credentials"):
+        batch.plan([box], None, batch.Selection())
+
+
 def test_an_address_is_mirrored_like_a_folder(box: Path, tmp_path: Path) -> None:
     for name in ("a.png", "deep/b.png", "deep/notes.txt"):
         upload(tmp_path / "x.png", box / name)

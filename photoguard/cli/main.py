@@ -19,6 +19,8 @@ from photoguard.cli import (
     training,
     training_keys,
 )
+from photoguard.cli.voice import complain
+from photoguard.errors import PhotoguardError
 
 app = typer.Typer(
     name="photoguard",
@@ -59,4 +61,8 @@ def run() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
-    app()
+    try:
+        app()
+    except PhotoguardError as error:  # an address among the options, which are read before the command begins
+        complain(error)
+        raise SystemExit(error.exit_code) from None
