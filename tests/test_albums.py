@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -225,6 +226,17 @@ def test_a_worker_that_dies_costs_its_own_photo_only() -> None:
     assert sorted(o.task.source.stem for o in outcomes) == sorted(t.source.stem for t in tasks)
     (lost,) = [o for o in outcomes if o.error]
     assert lost.task.source.stem == "dies" and "memory" in lost.error.hint
+
+
+def rest(task: batch.Task) -> None:
+    time.sleep(0 if task.source.stem == "1" else 60)
+
+
+def test_a_run_that_is_given_up_ends_its_workers(tmp_path: Path) -> None:
+    began, run = time.monotonic(), batch.run(some("1", "2", "3"), rest, batch.Pool(2))
+    assert next(run).task.source.stem == "1"
+    run.close()  # type: ignore[attr-defined] - as a second Ctrl-C does
+    assert not multiprocessing.active_children() and time.monotonic() - began < 20
 
 
 def test_a_worker_has_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -173,7 +173,7 @@ def _together(
                 return
             yield from hands.outcomes(ready)
     finally:
-        hands.executor.shutdown(wait=False, cancel_futures=True)
+        hands.end()
 
 
 class _Hands(Generic[Result]):
@@ -220,13 +220,17 @@ class _Hands(Generic[Result]):
             self._renew()
 
     def last(self) -> Iterator[Outcome[Result]]:
-        """The outcomes of the photos that workers have in hand; others are not begun, late ones are ended."""
-        ready, late = wait([future for future in self.running if not future.cancel()], PATIENCE)
+        """The outcomes of the photos that workers have in hand; others are not begun, nor waited for long."""
+        ready, _ = wait([future for future in self.running if not future.cancel()], PATIENCE)
         for future in ready:
-            yield self._outcome(self.running[future][0], future)
-        if late:
+            yield self._outcome(self.running.pop(future)[0], future)
+
+    def end(self) -> None:
+        """Let the workers go, and end those that are still at work: nobody waits for it any more."""
+        if not all(future.done() for future in self.running):
             for process in list((self.executor._processes or {}).values()):
                 process.terminate()
+        self.executor.shutdown(cancel_futures=True)
 
     def _outcome(self, task: Task, future: Future[object]) -> Outcome[Result]:
         error = future.exception()
@@ -237,7 +241,7 @@ class _Hands(Generic[Result]):
     def _renew(self) -> None:
         self.suspects.extend(task for task, _ in self.running.values())
         self.running.clear()
-        self.executor.shutdown(wait=False)
+        self.executor.shutdown()  # until all of its workers are gone, and with them what they hold
         for folder in {task.public.parent for task in self.suspects}:
             if folder.is_dir():  # the dead worker may have had whole outputs on their way
                 files.finish_killed_runs(folder)

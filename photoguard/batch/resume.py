@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing
 from itertools import islice
 from pathlib import Path
 from typing import TypeVar
@@ -20,7 +21,7 @@ TOGETHER = 64  # tasks noted as begun with one write to the disk
 def resumed(
     tasks: Sequence[Task],
     journal: Journal,
-    do: Callable[[Iterable[Task]], Iterator[Outcome[Result]]],
+    do: Callable[[Iterable[Task]], Generator[Outcome[Result]]],
     outputs: Callable[[Outcome[Result]], Sequence[Path] | None],
     force: bool = False,
 ) -> Iterator[Outcome[Result | Skipped]]:
@@ -34,15 +35,18 @@ def resumed(
         while some := list(islice(candidates, TOGETHER)):
             yield from journal.begin(some, forced=force)
 
-    for outcome in do(left()):
-        written = outputs(outcome)
-        if written is not None:
-            journal.done(outcome.task, written)
+    try:
+        with closing(do(left())) as outcomes:
+            for outcome in outcomes:
+                written = outputs(outcome)
+                if written is not None:
+                    journal.done(outcome.task, written)
+                yield from settled
+                settled.clear()
+                yield outcome
         yield from settled
-        settled.clear()
-        yield outcome
-    yield from settled
-    tidy(tasks)  # after workers that died
+    finally:
+        tidy(tasks)  # after workers that died or were ended
 
 
 def tidy(tasks: Sequence[Task]) -> None:
