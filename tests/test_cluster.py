@@ -189,6 +189,18 @@ def test_a_cluster_stops_when_asked(workers: Any) -> None:
     assert 1 <= len(outcomes) < 20 and not any(o.error for o in outcomes)
 
 
+def rest(task: batch.Task) -> None:
+    time.sleep(60)
+
+
+def test_a_cluster_that_is_busy_is_left_when_asked(workers: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batch.cluster, "PATIENCE", 0.1)
+    began = time.monotonic()
+    asked = lambda: time.monotonic() - began > 1  # noqa: E731
+    assert not list(batch.cluster.run(some("1", "2"), rest, workers.scheduler_address, asked))
+    assert time.monotonic() - began < 30
+
+
 def test_no_cluster_is_there() -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(batch.cluster, "CONNECT_SECONDS", 1)

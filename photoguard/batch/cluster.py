@@ -20,6 +20,7 @@ Result = TypeVar("Result")
 AHEAD = 2  # tasks a worker's thread has at hand, so that it never waits for the next
 
 CONNECT_SECONDS = 15
+GLANCE = 0.5  # seconds between two looks whether to stop, where no photo gets ready
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of malloc.h
 
 
@@ -43,19 +44,16 @@ def run(
     with client:
         upcoming = (_absolute(task) for task in tasks)
         running: dict[Any, Task] = {}
-        done = distributed.as_completed(loop=client.loop)
         while True:
             hands = max(sum(client.nthreads().values()), 1)
             for task in islice(upcoming, 0 if stopping() else max(AHEAD * hands - len(running), 0)):
-                future = client.submit(_do, work, task, pure=False)
-                running[future] = task
-                done.add(future)
+                running[client.submit(_do, work, task, pure=False)] = task
             if not running:
                 return
             if stopping():
                 yield from _last(client, running)
                 return
-            for future in done.next_batch():
+            for future in _ready(client, running, GLANCE):
                 yield _outcome(future, running.pop(future), distributed)
 
 
@@ -98,12 +96,18 @@ def _outcome(future: Any, task: Task, distributed: Any) -> Outcome[Any]:
 
 def _last(client: Any, running: dict[Any, Task]) -> Iterator[Outcome[Any]]:
     distributed = _library()
-    with contextlib.suppress(TimeoutError), client.as_current():
-        distributed.wait(list(running), timeout=PATIENCE)
+    _ready(client, running, PATIENCE, "ALL_COMPLETED")
     for future, task in running.items():
         if future.status in ("finished", "error"):
             yield _outcome(future, task, distributed)
     client.cancel([future for future in running if not future.done()], force=True)
+
+
+def _ready(client: Any, running: Iterable[Any], seconds: float, until: str = "FIRST_COMPLETED") -> list[Any]:
+    """The futures that are done, after at most so many seconds."""
+    with contextlib.suppress(TimeoutError), client.as_current():
+        _library().wait(list(running), timeout=seconds, return_when=until)
+    return [future for future in running if future.done()]
 
 
 def _absolute(task: Task) -> Task:
