@@ -116,6 +116,24 @@ def test_a_stopped_run_goes_on_with_the_same_curve(train, tmp_path, monkeypatch,
     assert losses(tmp_path / "stopped") == losses(tmp_path / "straight")
 
 
+def test_a_student_goes_on_in_another_run(train, tmp_path):
+    train("first")
+    earlier = tmp_path / "first"
+    config = dataclasses.replace(TINY, start=recognizer.started_from(earlier), seed=2, steps=2, peak_rate=0.0)
+    train("second", config, start=earlier)
+    first, second = (
+        torch.load(tmp_path / run / loop.CHECKPOINT, weights_only=True) for run in ("first", "second")
+    )
+    assert torch.equal(first["basis"], second["basis"])
+    weight = "stem.0.weight"
+    assert torch.equal(first["average"][weight], second["student"][f"network.{weight}"])
+    with pytest.raises(UsageError, match="another network"):
+        other = dataclasses.replace(config, network=dataclasses.replace(NETWORK, widths=(4, 8, 4)))
+        train("third", other, start=earlier)
+    with pytest.raises(UsageError, match="no checkpoint"):
+        train("third", config, start=tmp_path)
+
+
 def test_another_teacher_is_another_run(train, installed, tmp_path):
     train("run")
     recognizers.add("other", tmp_path / "teacher.safetensors", arch="photoguard-small", folder=installed)

@@ -138,6 +138,22 @@ def recognizer(
         int, typer.Option("--embedding", min=8, help="Numbers a face; no more than the teachers give.")
     ] = 256,
     batch: Annotated[int, typer.Option("--batch", min=2, help="Faces a step, in each process.")] = 32,
+    groups: Annotated[
+        int,
+        typer.Option(
+            "--groups",
+            min=0,
+            help="Groups of eight faces that teachers are asked about once; 0: new ones in every step.",
+        ),
+    ] = 12000,
+    mix: Annotated[
+        float, typer.Option("--mix", min=0, max=1, help="Share of faces that are blended with others.")
+    ] = 0.3,
+    peak_rate: Annotated[float, typer.Option("--peak-rate", help="Of AdamW, after its warm-up.")] = 3e-3,
+    start: Annotated[
+        Path | None,
+        typer.Option("--start", readable=False, help="The --out of a run whose student goes on."),
+    ] = None,
     device: Device = "auto",
     workers: Annotated[int, typer.Option("--workers", min=0, help="Processes that prepare pictures.")] = 0,
     json: options.Json = False,
@@ -149,10 +165,21 @@ def recognizer(
     voice = Voice(json, quiet, verbose)
     from photoguard.nets.compact import CompactConfig
     from photoguard.train import recognizer as page
+    from photoguard.train.chips import ChipConfig
 
     network = CompactConfig(embedding=embedding)
-    config = page.Config(teachers=tuple(teacher), network=network, steps=steps, seed=seed, batch=batch)
-    path = page.train(config, _sources(data, hold_out), out, device, workers)
+    config = page.Config(
+        teachers=tuple(teacher),
+        network=network,
+        chips=ChipConfig(mix=mix),
+        steps=steps,
+        batch=batch,
+        groups=groups,
+        seed=seed,
+        peak_rate=peak_rate,
+        start=page.started_from(start),
+    )
+    path = page.train(config, _sources(data, hold_out), out, device, workers, start=start)
     voice.result(f"weights    {files.shown(path)}", {"weights": str(path)})
 
 

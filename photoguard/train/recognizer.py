@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import hashlib
 import json
 import math
 import time
@@ -62,6 +63,7 @@ class Config:
     likeness_weight: float = 1.0  # of whom a face is like, beside its own embedding
     sharpness: float = 16.0  # by what cosines are multiplied before they say whom a face is like
     known_faces: int = 4000  # they say that, and which of the teachers' directions the student learns
+    start: str = ""  # sha256 of the checkpoint that the student goes on from
 
 
 @dataclass(frozen=True)
@@ -244,11 +246,19 @@ class Run:
 
 
 def prepared(
-    config: Config, teachers: tuple[Recognizer, ...], faces: Faces, out: Path, place: loop.Place
+    config: Config,
+    teachers: tuple[Recognizer, ...],
+    faces: Faces,
+    out: Path,
+    place: loop.Place,
+    start: Path | None = None,
 ) -> Run:
-    """A fresh run, or the one whose checkpoint lies in `out`."""
+    """A fresh run, the one whose checkpoint is in `out`, or one that goes on with the student in `start`."""
     state = loop.load_checkpoint(out, dataclasses.asdict(config), place.device)
-    if state is None:
+    earlier = _earlier(start, config, place) if start and state is None else None
+    if earlier is not None:
+        basis, known = earlier["basis"], earlier["student"]["known"]
+    elif state is None:
         chips = (as_tensor(faces.chip(n)[None], place) for n in spread(len(faces), config.known_faces))
         answers = torch.cat([side_by_side(teachers, chip) for chip in chips])
         basis = principal_directions(answers, config.network.embedding)
@@ -257,6 +267,8 @@ def prepared(
         basis, known = state["basis"], state["student"]["known"]
     loop.seeded(config.seed)
     student = Student(config, known).to(place.device).to(memory_format=torch.channels_last)
+    if earlier is not None:
+        student.network.load_state_dict(earlier["average"])
     # Norms and biases keep their size: only what multiplies is drawn to zero.
     drawn = [weight for weight in student.parameters() if weight.ndim > 1]
     others = [weight for weight in student.parameters() if weight.ndim <= 1]
@@ -266,6 +278,28 @@ def prepared(
     if state is not None:
         run.restore(state)
     return run
+
+
+def started_from(start: Path | None) -> str:
+    """What `Config.start` holds."""
+    path = start / loop.CHECKPOINT if start else None
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path and path.is_file() else ""
+
+
+def _earlier(start: Path, config: Config, place: loop.Place) -> dict[str, Any]:
+    """The checkpoint in the folder of another run, whose student answers the same teachers."""
+    path = start / loop.CHECKPOINT
+    if not path.is_file():
+        raise UsageError(
+            f"there is no {loop.CHECKPOINT} in {start}", "--start takes the --out of another run"
+        )
+    state: dict[str, Any] = torch.load(path, map_location=place.device, weights_only=True)
+    mine, theirs = dataclasses.asdict(config), state.get("config", {})
+    if any(mine[part] != theirs.get(part) for part in ("teachers", "network")):
+        raise UsageError(
+            "--start is a run with other teachers or another network", "choose one like this run"
+        )
+    return state
 
 
 def spread(total: int, count: int) -> range:
@@ -288,6 +322,8 @@ def train(
     compiled: bool | None = None,  # None: on a GPU, where compiling pays within minutes
     cache: Path | None = None,  # of landmarks; None: the user's cache folder
     folder: Path | None = None,  # of installed recognizers; None: the user's
+    start: Path
+    | None = None,  # folder of a run whose student goes on; config.start is its checkpoint's sha256
 ) -> Path:
     """Train until config.steps, from the checkpoint in `out` if there is one; returns the weights' path."""
     with loop.placed(device) as place:
@@ -295,7 +331,7 @@ def train(
         training, held_out = divided(sources)
         faces = in_turn(place, lambda: found(training, cache or cache_of_user()))
         seen = in_turn(place, lambda: found(held_out, cache or cache_of_user())) if held_out else faces
-        run = prepared(config, teachers, faces, out, place)
+        run = prepared(config, teachers, faces, out, place, start)
         teacher = Teachers(teachers, run.basis)
         module: nn.Module = run.student
         if place.gpu if compiled is None else compiled:
@@ -425,19 +461,24 @@ def main() -> None:
     parser.add_argument("--hold-out", type=int, action="append", help="groups of that --data for validation")
     parser.add_argument("--teacher", action="append", required=True, help="installed recognizer")
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--start", type=Path, help="folder of a run whose student goes on with other steps")
+    parser.add_argument("--mix", type=float, default=ChipConfig.mix, help="share of faces that are mixed")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--workers", type=int, default=0)
     parser.add_argument("--compile", action=argparse.BooleanOptionalAction, default=None)
     for item in dataclasses.fields(Config):
-        if isinstance(item.default, (int, float)):
+        if item.type in ("int", "float"):
             flag = "--" + item.name.replace("_", "-")
             parser.add_argument(flag, type=type(item.default), default=item.default)
     given = vars(parser.parse_args())
     held = (given["hold_out"] or []) + [0] * len(given["data"])
     sources = tuple(Source(path, hold_out) for path, hold_out in zip(given["data"], held, strict=False))
     options: dict[str, Any] = {f.name: given[f.name] for f in dataclasses.fields(Config) if f.name in given}
-    config = Config(teachers=tuple(given["teacher"]), **options)
-    train(config, sources, given["out"], given["device"], given["workers"], compiled=given["compile"])
+    start = given["start"]
+    config = Config(**options | {"teachers": tuple(given["teacher"]), "chips": ChipConfig(mix=given["mix"])})
+    config = dataclasses.replace(config, start=started_from(start))
+    device, workers = given["device"], given["workers"]
+    train(config, sources, given["out"], device, workers, compiled=given["compile"], start=start)
 
 
 if __name__ == "__main__":
