@@ -166,8 +166,8 @@ class Fast:
 
     goal: Goal = Goal()
     # Most faces need 30 to 60 steps with most recognizers. Faces that are hard to reach, and those whose
-    # search went astray, get a second round from another start that keeps its large steps for longer.
-    rounds: tuple[Round, ...] = (Round(120, 50), Round(400, 280))
+    # search went astray, get further rounds from other starts that keep their large steps for longer.
+    rounds: tuple[Round, ...] = (Round(120, 50), Round(300, 200), Round(400, 280))
     steps: int | None = None  # at most, all rounds together
     rate: float = 48.0  # gray levels a step at first: noise is far from the goal, and most starts are as good
     rate_end: float = 2.4  # later; the way down is half a cosine
