@@ -26,6 +26,7 @@ from photoguard.train import key_model
 
 Run = Callable[..., Done]
 PAIR = identities.generate()
+NO_CLUSTER = "import photoguard.batch.cluster; photoguard.batch.cluster.CONNECT_SECONDS = 0.1"
 OWNER = identities.parse_identities(PAIR[0].encode(), str)
 TO_OWNER = identities.Recipients((PAIR[1],))
 
@@ -310,6 +311,17 @@ def test_a_folder_is_done_and_its_chips_are_not_taken_for_photos(ready: Run, por
     assert (folder / "portrait.face1.avp.png").exists()
     assert not list(folder.glob("portrait.face1.avp.pub.png"))
     ready("verify", folder, "-q")
+
+
+def test_another_key_model_is_noticed_and_a_cluster_is_warned_of(ready: Run, portrait: Path) -> None:
+    folder, model = portrait.parent, portrait.parent.parent / "model.age"
+    typed = ("encrypt", folder, "-m", "avp", "--recognizer", "tiny")
+    ready(*typed, "-q")
+    ready("keygen", "--model", "--steps", 1, "-o", model, "-q")
+    done = ready(*typed, "--key-model", model, code=10)
+    assert "done with other options" in done.stderr
+    done = ready(*typed, "--key-model", model, "--cluster", "127.0.0.1:9", before=NO_CLUSTER, code=2)
+    assert "your key model goes to the cluster's workers in the clear" in done.stderr
 
 
 def test_an_existing_chip_is_not_overwritten(ready: Run, portrait: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import StrEnum
+from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -201,7 +202,7 @@ def encrypt(
     from photoguard.methods import Chips, Settings
     from photoguard.protect import Options
 
-    chips = None
+    chips, learned = None, None
     if method is MethodName.avp:
         learned = None if key_model == SEALED else load_key_model(key_model, voice)
         chips = Chips(recognizer_names(recognizer or ()), cosine, _robust(robust), learned)
@@ -220,7 +221,8 @@ def encrypt(
     )
     journal = None
     if any(map(files.is_folder, inputs)) or files_from is not None:
-        journal = albums.journal_for(voice, f"{choice} {recipients.keys}", by_content)
+        which_model = sha256(learned).hexdigest() if learned else ""  # no repr tells it
+        journal = albums.journal_for(voice, f"{choice} {recipients.keys}{which_model}", by_content)
     album = albums.Album(tasks, many, jobs, force, journal, no_face, cluster)
     if dry_run:
         albums.show_plan(voice, album, "protect")
@@ -229,6 +231,8 @@ def encrypt(
         proof = []
         if passphrase:
             albums.warn_of_secrets(voice, cluster, "passphrase")
+        if learned:
+            albums.warn_of_secrets(voice, cluster, "key model")
         voice.note("On a cluster the private files are not opened as a test: check some with `verify`.")
     progress = None if many or chips is None else voice.counter("step")
     work = Encrypting(choice, recipients, tuple(proof), force, tidy=journal is None, progress=progress)
