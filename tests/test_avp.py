@@ -296,6 +296,8 @@ def test_what_is_missing_is_said(ready: Run, portrait: Path) -> None:
     before = sorted(path.name for path in portrait.parent.iterdir())
     failed = ready("encrypt", portrait, "-m", "avp", "--recognizer", "arcface-r50", code=7).stderr
     assert "recognizers add arcface-r50" in failed
+    ready("encrypt", portrait.parent, "-m", "avp", "--recognizer", "arcface-r50", "-j", 1, code=7)
+    ready("encrypt", portrait, "--cosine", 0.99, code=2)
     ready("encrypt", portrait, "--recognizer", "tiny", code=2)
     ready("encrypt", portrait, "-m", "avp", "--recognizer", "tiny", "--robust", "fire", code=2)
     failed = ready("encrypt", portrait, "-m", "avp", "--recognizer", "tiny", "--cosine", 1.0, code=9).stderr

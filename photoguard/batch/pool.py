@@ -145,16 +145,16 @@ def _executor(work: Callable[[Task], object], jobs: int) -> ProcessPoolExecutor:
     forks = sys.platform == "linux" and not Path("/dev/nvidiactl").exists()
     context = multiprocessing.get_context("fork" if forks else "spawn")
     if forks:
-        _load(work)
+        load(work)
     return ProcessPoolExecutor(jobs, context, _start, (work,))
 
 
-def _load(work: Callable[[Task], object]) -> None:
+def load(work: Callable[[Task], object]) -> None:
     """Load before the fork what every worker needs, on one thread: a forked pool of threads would hang."""
     one_thread()
-    load = getattr(work, "load", None)
-    if load:
-        load()
+    its = getattr(work, "load", None)
+    if its:
+        its()
 
 
 def _together(

@@ -19,6 +19,7 @@ from photoguard.geometry import Box
 
 PIXEL_CAP = 200_000_000
 SEALED = "sealed"
+COSINE = 0.98
 SHIPPED_RECOGNIZER = "photoguard-small"
 
 
@@ -109,7 +110,7 @@ def encrypt(
             max=1.0,
             help="With avp: how near chip and face must be to the recognizer (exit 9 if not).",
         ),
-    ] = 0.98,
+    ] = COSINE,
     to: options.To = None,
     passphrase: Annotated[
         bool, typer.Option("--passphrase", help="Seal to a passphrase instead of recipients.")
@@ -179,9 +180,10 @@ def encrypt(
     )
     if quality is not None and (exact or method is not MethodName.ddm):
         raise UsageError("--quality belongs to --method ddm without --exact", "leave one of them out")
-    of_avp = (recognizer, key_model != SEALED, robust)
+    of_avp = (recognizer, key_model != SEALED, robust, cosine != COSINE)
     if any(of_avp) and method is not MethodName.avp:
-        raise UsageError("--recognizer, --key-model and --robust belong to --method avp", "add -m avp")
+        named = "--recognizer, --key-model, --robust and --cosine"
+        raise UsageError(f"{named} belong to --method avp", "add -m avp")
     chosen_faces, kept = _faces(faces), face_numbers(keep, "--keep")
     regions = tuple(map(_box, region or []))
     inputs = albums.named(photos, files_from)
@@ -229,16 +231,20 @@ def encrypt(
         return
     if cluster is not None:  # a secret key does not leave this machine
         proof = []
-        if passphrase:
-            albums.warn_of_secrets(voice, cluster, "passphrase")
-        if learned:
-            albums.warn_of_secrets(voice, cluster, "key model")
-        voice.note("On a cluster the private files are not opened as a test: check some with `verify`.")
+        _speak_of_cluster(voice, cluster, passphrase, learned is not None)
     progress = None if many or chips is None else voice.counter("step")
     work = Encrypting(choice, recipients, tuple(proof), force, tidy=journal is None, progress=progress)
-    if chips is not None and not many:
-        work.load()  # a recognizer without weights is an error before anything is looked at
+    if chips is not None and cluster is None:  # a recognizer without weights: before anything is looked at
+        batch.pool.load(work) if many else work.load()
     albums.work_through(voice, album, work, _protected_text, "protected")
+
+
+def _speak_of_cluster(voice: Voice, cluster: str, passphrase: bool, learned: bool) -> None:
+    if passphrase:
+        albums.warn_of_secrets(voice, cluster, "passphrase")
+    if learned:
+        albums.warn_of_secrets(voice, cluster, "key model")
+    voice.note("On a cluster the private files are not opened as a test: check some with `verify`.")
 
 
 def recognizer_names(named: Sequence[str]) -> tuple[str, ...]:
