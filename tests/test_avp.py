@@ -269,6 +269,7 @@ def test_a_learned_session(ready: Run, portrait: Path, tmp_path: Path) -> None:
     assert path.stat().st_mode & 0o777 == 0o600 and path.read_bytes().startswith(identities.AGE_MAGIC)
     assert Path(made["sheet"]).exists() and 0 < made["ssim"] < 1
     ready("keygen", "--model", "--steps", 1, code=8)
+    ready("keygen", "--model", "--steps", 1, "-o", tmp_path / "model.png", code=2)
     record = json.loads(
         ready(
             "encrypt", portrait, "-m", "avp", "--recognizer", "tiny", "--key-model", "learned", "--json"

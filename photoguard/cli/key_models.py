@@ -11,6 +11,7 @@ import typer
 
 from photoguard import files, identities
 from photoguard.cli.voice import Voice
+from photoguard.errors import UsageError
 from photoguard.identities import Recipients
 
 if TYPE_CHECKING:
@@ -70,6 +71,8 @@ def make_key_model(
     force: bool = False,
 ) -> dict[str, Any]:
     """Train a key model and write it, locked to its owner, with its sample sheet; what came of it."""
+    if sheet == path:
+        raise UsageError(f"{files.shown(path)} is the sample sheet's name", "a key model ends in .age")
     for target in (path, sheet):
         if not force:
             files.refuse_existing(target)
