@@ -9,7 +9,7 @@ import numpy as np
 
 from photoguard import envelope, images, png
 from photoguard.detection import detect
-from photoguard.errors import NoFaceError
+from photoguard.errors import DamagedError, NoFaceError
 from photoguard.methods import avp, avp_payload
 from photoguard.recognizers import TABLE, TEMPLATES, Recognizer, Spec, chip_for
 
@@ -44,24 +44,28 @@ class Pair:
     cosine: float
 
 
-def compare(one: bytes, other: bytes, recognizer: Recognizer) -> list[Pair]:
-    """Every face or chip of one picture with every one of the other."""
-    first, second = faces_of(one, recognizer.spec), faces_of(other, recognizer.spec)
+def compare(
+    one: bytes, other: bytes, recognizer: Recognizer, names: tuple[str, str] = ("one picture", "the other")
+) -> list[Pair]:
+    """Every face or chip of one picture with every one of the other; `names` are for messages."""
+    first, second = faces_of(one, recognizer.spec, names[0]), faces_of(other, recognizer.spec, names[1])
     a, b = (recognizer.embed_pixels(np.stack([face.pixels for face in some])) for some in (first, second))
     cosines = a @ b.T
     return [Pair(x, y, float(cosines[i, j])) for i, x in enumerate(first) for j, y in enumerate(second)]
 
 
-def faces_of(data: bytes, spec: Spec) -> list[Shown]:
+def faces_of(data: bytes, spec: Spec, name: str = "the picture") -> list[Shown]:
     """The chips of a protected photo and its faces that are not covered; or the chip that a picture is."""
-    photo = images.decode(data, "the picture")
+    photo = images.decode(data, name)
     pixels = photo.shallow()
     if avp_payload.is_chip(pixels) or pixels.shape[:2] in ((spec.height, spec.width), *SIZES):
         return [Shown(1, "chip", seen_by(pixels, spec))]
     shown = []
     chunk = png.public_chunk(data)
-    boxes = envelope.PublicFile.from_bytes(chunk).faces if chunk is not None else ()
-    for number, face in enumerate(boxes, start=1):
+    public = envelope.PublicFile.from_bytes(chunk) if chunk is not None else None
+    if public is not None and (public.width, public.height) != (photo.width, photo.height):
+        raise DamagedError(f"{name} was resized or cropped", "ask for the file as it was written")
+    for number, face in enumerate(public.faces if public is not None else (), start=1):
         if face.method == "avp":
             cover = pixels[face.box.window]
             chip = avp.cut_out(cover, SIZES)
@@ -74,7 +78,7 @@ def faces_of(data: bytes, spec: Spec) -> list[Shown]:
             for number, face in enumerate(found, start=1)
         ]
     if not shown:
-        raise NoFaceError("no face was found in one of the pictures", "chips must be as they were written")
+        raise NoFaceError(f"no face was found in {name}", "chips must be as they were written")
     return shown
 
 

@@ -262,6 +262,18 @@ def test_a_lone_chip_in_wrong_hands_or_out_of_shape(ready: Run, portrait: Path, 
     assert not (tmp_path / "x.png").exists()
 
 
+def test_what_cannot_be_matched_is_named(ready: Run, portrait: Path) -> None:
+    ready("encrypt", portrait, "-m", "avp", "--recognizer", "tiny", "-q")
+    public, typed = portrait.with_name("portrait.pub.png"), ("match", portrait)
+    Image.fromarray(np.zeros((300, 300, 3), np.uint8)).save(portrait.with_name("black.png"))
+    failed = ready(*typed, portrait.with_name("black.png"), "--recognizer", "tiny", code=4).stderr
+    assert f"no face was found in {portrait.with_name('black.png')}" in failed
+    carrier = [(kind, body) for kind, body in png.list_chunks(public.read_bytes()) if kind == png.CHUNK]
+    public.write_bytes(png.with_chunks(portrait.with_name("black.png").read_bytes(), carrier))
+    failed = ready(*typed, public, "--recognizer", "tiny", code=6).stderr
+    assert f"{public} was resized or cropped" in failed
+
+
 def test_a_learned_session(ready: Run, portrait: Path, tmp_path: Path) -> None:
     ready("encrypt", portrait, "-m", "avp", "--recognizer", "tiny", "--key-model", "learned", code=5)
     made = json.loads(ready("keygen", "--model", "--steps", 100, "--json").stdout)

@@ -51,7 +51,8 @@ def match(
     same = THRESHOLDS.get(name) if threshold is None else threshold
     if same is None:
         voice.note(f"No threshold is known for {name}: give --threshold for a verdict.")
-    for pair in compare(files.read_file(first), files.read_file(second), load(name)):
+    names = files.shown(first), files.shown(second)
+    for pair in compare(files.read_file(first), files.read_file(second), load(name), names):
         verdict = None if same is None else pair.cosine >= same
         words = {None: "", True: "  match", False: "  no match"}[verdict]
         text = (
