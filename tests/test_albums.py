@@ -168,6 +168,17 @@ def test_no_photo_stops_the_others(photoguard: Shell, album: Path) -> None:
     assert "empty.png is empty" in done.stderr and "the name is too long" in done.stderr
 
 
+def test_outputs_that_a_pattern_brings_along_are_left_alone(photoguard: Shell, album: Path) -> None:
+    photoguard("encrypt", album / "sea", *BY_HAND)
+    photo(album / "sea" / "new.png")
+    named = sorted(
+        path for path in (album / "sea").iterdir() if path.name in ("new.png", "1.priv", "1.pub.png")
+    )
+    done = photoguard("encrypt", *named, *BY_HAND)
+    assert "2 of the files named are outputs" in done.stderr
+    assert (album / "sea" / "new.pub.png").exists() and not (album / "sea" / "1.pub.pub.png").exists()
+
+
 def test_a_damaged_private_file_costs_its_own_photo_only(photoguard: Shell, album: Path) -> None:
     photoguard("encrypt", album / "sea", "-o", "out", *BY_HAND)
     (album.parent / "out" / "1.priv").write_bytes(b"no age file")

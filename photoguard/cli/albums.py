@@ -107,6 +107,17 @@ def named(paths: Sequence[Path] | None, listed: str | None) -> list[Path]:
     return found
 
 
+def without_outputs(voice: Voice, inputs: list[Path]) -> list[Path]:
+    """Several inputs, less the protected photos and private files that a pattern such as * brings along."""
+    if len(inputs) == 1:
+        return inputs
+    own = (files.PUBLIC_SUFFIX, files.PRIVATE_SUFFIX, files.CHIP_SUFFIX)
+    left = [path for path in inputs if not path.name.lower().endswith(own) or files.is_folder(path)]
+    if len(left) < len(inputs):
+        voice.note(f"{len(inputs) - len(left)} of the files named are outputs of photoguard: left alone")
+    return left
+
+
 def journal_for(voice: Voice, settings: str, by_content: bool) -> batch.Journal | None:
     """The journal of a run with these settings, where the user's secret for journals can be had."""
     from platformdirs import user_state_path

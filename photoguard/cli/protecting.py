@@ -186,7 +186,7 @@ def encrypt(
         raise UsageError(f"{named} belong to --method avp", "add -m avp")
     chosen_faces, kept = _faces(faces), face_numbers(keep, "--keep")
     regions = tuple(map(_box, region or []))
-    inputs = albums.named(photos, files_from)
+    inputs = albums.without_outputs(voice, albums.named(photos, files_from))
     selection = batch.Selection(
         recursive, tuple(include or ()), tuple(exclude or ()), mirrored=files_from is not None
     )
