@@ -144,6 +144,7 @@ def test_a_dry_run_tells_and_does_nothing(photoguard: Shell, album: Path, tmp_pa
     done = photoguard("encrypt", album, "-r", "-o", "out", "--dry-run", "--json", *BY_HAND)
     told = {Path(line["source"]).name: line["would"] for line in map(json.loads, done.stdout.splitlines())}
     assert told == {f"{n}.png": "protect" for n in range(6)} | {"empty.png": "fail"}
+    photoguard("encrypt", album, "--to", "self", "-r", "-o", "out", "--dry-run", *BY_HAND)
     assert names(tmp_path) == sorted(before), "not even an identity was made"
 
 

@@ -194,7 +194,7 @@ def encrypt(
     many = len(tasks) > 1 or files.is_folder(inputs[0])
     if many and (isinstance(chosen_faces, tuple) or keep):
         raise UsageError("face numbers belong to one photo", "give one photo, or use --faces all or largest")
-    if dry_run and not to and not has_identity():
+    if dry_run and (not to or "self" in to) and not has_identity():
         albums.show_plan(voice, albums.Album(tasks, many, force=force), "protect")
         return
     recipients = chosen_recipients(to or [], passphrase, voice)
