@@ -311,6 +311,9 @@ def test_what_is_missing_is_said(ready: Run, portrait: Path) -> None:
     assert "recognizers add arcface-r50" in failed
     ready("encrypt", portrait.parent, "-m", "avp", "--recognizer", "arcface-r50", "-j", 1, code=7)
     ready("encrypt", portrait, "--cosine", 0.99, code=2)
+    for typed in (("encrypt", portrait, "-m", "avp", "--recognizer", "tiny"), ("decrypt", portrait)):
+        failed = ready(*typed, "--key-model", portrait, code=3).stderr
+        assert f"{portrait} is not a key model" in failed
     ready("encrypt", portrait, "--recognizer", "tiny", code=2)
     ready("encrypt", portrait, "-m", "avp", "--recognizer", "tiny", "--robust", "fire", code=2)
     failed = ready("encrypt", portrait, "-m", "avp", "--recognizer", "tiny", "--cosine", 1.0, code=9).stderr

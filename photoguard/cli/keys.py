@@ -22,7 +22,7 @@ from photoguard.cli.key_models import (
     settings,
 )
 from photoguard.cli.voice import Voice, ask_passphrase, guarded, new_passphrase
-from photoguard.errors import OutputExistsError, UnwritableError, UsageError, WrongKeyError
+from photoguard.errors import OutputExistsError, UnreadableError, UnwritableError, UsageError, WrongKeyError
 from photoguard.identities import Identity, Recipients
 
 PUBLIC = ".pub"  # the recipients file beside an identity: your own key, and the recovery key's
@@ -240,15 +240,20 @@ def default_key_model() -> Path:
 
 def load_key_model(name: str, voice: Voice) -> bytes:
     """The plaintext of a key model, opened with the default identity."""
-    return identities.unseal(locked_key_model(name), load_identities(None, voice), ask_passphrase)
-
-
-def locked_key_model(name: str) -> bytes:
-    """A key model as it lies on disk."""
     path = default_key_model() if name == LEARNED else Path(name)
     if name == LEARNED and not path.exists():
         raise WrongKeyError("you have no key model yet", "make one with `photoguard keygen --model`")
-    return files.read_file(path)
+    return identities.unseal(locked_key_model(path), load_identities(None, voice), ask_passphrase)
+
+
+def locked_key_model(path: Path) -> bytes:
+    """A key model as it lies on disk."""
+    data = files.read_file(path)
+    if not data.startswith((identities.AGE_MAGIC, identities.ARMOR_MAGIC)):
+        raise UnreadableError(
+            f"{files.shown(path)} is not a key model", "`photoguard keygen --model` makes one"
+        )
+    return data
 
 
 def proof_identities(recipients: Recipients, voice: Voice) -> list[Identity]:

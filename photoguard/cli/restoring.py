@@ -10,7 +10,7 @@ import typer
 
 from photoguard import batch, envelope, files, identities, png, remote
 from photoguard.cli import albums, options
-from photoguard.cli.keys import chosen_recipients, default_key_model, load_identities
+from photoguard.cli.keys import chosen_recipients, default_key_model, load_identities, locked_key_model
 from photoguard.cli.protecting import PIXEL_CAP, face_numbers
 from photoguard.cli.voice import Voice, ask_passphrase, guarded
 from photoguard.errors import PhotoguardError, UnreadableError, UsageError
@@ -132,9 +132,9 @@ def _restoring(
 
     keys, chosen = tuple(load_identities(key, voice)), tuple(private or ())
     albums.warn_of_secrets(voice, album.cluster, "key")
-    model = None
-    if key_model is not None or default_key_model().exists():
-        model = files.read_file(key_model or default_key_model())
+    model = locked_key_model(key_model) if key_model else None
+    if model is None and default_key_model().exists():
+        model = files.read_file(default_key_model())  # most pictures do not need it: no matter what it is
     if not album.many:
         return Restoring(keys, chosen, key_model=model, ask=ask)
     kinds = (_kinds(path) for task in album.tasks for path in task.secrets)
