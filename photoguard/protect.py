@@ -85,9 +85,7 @@ def protect(
         raise no_face(source)
     parts = _cover(photo, boxes, options)
     chips, notices = _chips(photo, faces, options, recipients, progress)
-    for number, chip in chips.items():
-        part = parts[number - 1]
-        parts[number - 1] = replace(part, cover=avp.on_photo(chip.pixels, part.cover))
+    notices += _show_chips(photo, parts, chips)
     picture = _picture(photo, boxes, parts)
     public, keys = envelope.seal(
         photo.width,
@@ -197,6 +195,19 @@ def _chips(
                 f"face {number} is smaller than its chip and was enlarged {scale:.1f} times for it"
             )
     return dict(zip(shown, chips, strict=True)), tuple(notices)
+
+
+def _show_chips(photo: Photo, parts: list[methods.Covered], chips: dict[int, Chip]) -> tuple[str, ...]:
+    """Put chips in place of their covers; returns what the user should know of that."""
+    notices = []
+    for number, chip in chips.items():
+        part = parts[number - 1]
+        parts[number - 1] = replace(part, cover=avp.on_photo(chip.pixels, part.cover))
+        height, width = part.cover.shape[:2]
+        if photo.grey or height < chip.pixels.shape[0] or width < chip.pixels.shape[1]:
+            why = "it has no colors" if photo.grey else "the face is small"
+            notices.append(f"face {number}: on the photo the chip is not whole, as {why}; its own file is")
+    return tuple(notices)
 
 
 def _picture(photo: Photo, boxes: list[Box], parts: Sequence[methods.Covered]) -> Photo:

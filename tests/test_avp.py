@@ -381,7 +381,15 @@ def test_a_small_face_is_enlarged_and_that_is_said(shown, portrait: Path) -> Non
     picture = Image.open(portrait)
     picture.resize((picture.width // 3, picture.height // 3), Image.Resampling.LANCZOS).save(portrait)
     made = shown()
-    assert any("enlarged" in notice for notice in made.notices) and made.chips[1].pixels.shape == (112, 96, 3)
+    assert any("enlarged" in notice for notice in made.notices)
+    assert any("not whole" in notice for notice in made.notices)
+    assert made.chips[1].pixels.shape == (112, 96, 3)
+
+
+def test_a_gray_photo_cannot_show_its_chip_and_that_is_said(shown, portrait: Path) -> None:
+    assert not shown().notices
+    Image.open(portrait).convert("L").save(portrait)
+    assert any("no colors" in notice for notice in shown().notices)
 
 
 def test_a_search_that_goes_astray_is_an_error_with_a_hint(shown, monkeypatch: pytest.MonkeyPatch) -> None:
