@@ -383,6 +383,16 @@ def test_what_was_moved_meanwhile_is_not_noted(journal: batch.Journal, task: bat
     assert path.read_text() == lines
 
 
+@pytest.mark.parametrize("odd", ['{"to": 1}', "[]", "7", "nonsense", '{"files": 5}', '{"files": ["a"]}'])
+def test_a_line_that_is_none_of_ours_is_no_line(journal: batch.Journal, task: batch.Task, odd: str) -> None:
+    path = task.public.parent / NAME
+    last = json.loads(path.read_text().splitlines()[-1])
+    with path.open("a") as file:
+        file.write(json.dumps(last | json.loads(odd)) if odd.startswith('{"files') else odd)
+        file.write("\n")
+    assert reopened(journal).finished(task)
+
+
 def test_a_journal_without_a_line_is_as_good_as_none(journal: batch.Journal, task: batch.Task) -> None:
     (task.public.parent / NAME).write_bytes(b"")
     assert reopened(journal).finished(task) is None

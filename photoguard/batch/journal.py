@@ -131,6 +131,7 @@ class Journal:
         for raw in text.splitlines():
             try:
                 line = json.loads(raw)
+                line |= {"files": dict(line["files"])} if "files" in line else {}
                 found[line["to"]] = line | {"photo": line["photo"], "as": line["as"]}
             except (ValueError, TypeError, KeyError):
                 continue
