@@ -271,6 +271,13 @@ def test_no_more_pixels_in_hand_than_allowed(tmp_path: Path, pixels: int, togeth
     assert len(spans) == 4 and overlap is together
 
 
+def test_a_pipe_among_the_photos_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("photoguard.images.stated_size", lambda path: (60, 40))
+    os.mkfifo(tmp_path / "pipe.jpg")
+    assert weigh(photo(tmp_path / "a.png")) == 2400
+    assert weigh(tmp_path / "pipe.jpg") == 1
+
+
 # Going on after an interruption
 
 

@@ -263,6 +263,8 @@ def weigh(source: Path) -> int:
     if remote.is_remote(source):
         return REMOTE_PIXELS
     try:
+        if not source.is_file():  # a pipe would keep us waiting
+            return 1
         width, height = images.stated_size(source)
     except (PhotoguardError, OSError):
         return 1
