@@ -150,6 +150,12 @@ def test_a_client_sends_and_a_service_answers(photoguard, portrait, own, tmp_pat
     assert "error" in photoguard("classify", cut, "--weights", own, code=6).stderr
     both = photoguard("classify", cut, sent, "--weights", own, code=10)
     assert "face 1" in both.stdout and "1 of 2 failed" in both.stderr
+    both = photoguard("classify", cut, sent, "--weights", own, "--json", code=10)
+    failed, answered = map(json.loads, both.stdout.splitlines())
+    assert failed["file"] == str(cut) and failed["exit"] == 6 and answered["face"] == 1
+    shown = json.loads(photoguard("inspect", sent, "--json").stdout)
+    assert shown["kind"] == "features" and shown["faces"] == 1 and shown["model"] == "own"
+    photoguard("inspect", cut, code=6)
 
 
 def test_a_file_sealed_for_the_service_opens_with_its_key_alone(photoguard, portrait, own, tmp_path):

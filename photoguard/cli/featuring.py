@@ -89,7 +89,7 @@ def features(
         faces = f"{count} {'face' if count == 1 else 'faces'}" + (f", {left} left out" if left else "")
         voice.result(f"{files.shown(photo)}: {faces}\n  features {files.shown(target)}", record)
 
-    _each(photos, work)
+    _each(voice, "photo", photos, work)
 
 
 def _target(photo: Path, output: Path | None) -> Path:
@@ -159,10 +159,10 @@ def classify(
             record = {"file": str(path), "face": face, "answers": tasks}
             voice.result("  ".join([f"{files.shown(path)}  face {face}", *cells]), record)
 
-    _each(feature_files, work)
+    _each(voice, "file", feature_files, work)
 
 
-def _each(paths: list[Path], work: Callable[[int], None]) -> None:
+def _each(voice: Voice, what: str, paths: list[Path], work: Callable[[int], None]) -> None:
     """All of them, whatever happens to one; the only one's failure is the command's own."""
     failed = 0
     for number in range(len(paths)):
@@ -171,7 +171,11 @@ def _each(paths: list[Path], work: Callable[[int], None]) -> None:
         except PhotoguardError as error:
             if len(paths) == 1:
                 raise
-            complain(error)
+            if voice.json:
+                told = {"error": str(error), "hint": error.hint, "exit": error.exit_code}
+                voice.result("", {what: str(paths[number]), **told})
+            else:
+                complain(error)
             failed += 1
     if failed:
         raise BatchError(f"{failed} of {len(paths)} failed")

@@ -14,6 +14,7 @@ from photoguard.cli.keys import chosen_recipients, default_key_model, load_ident
 from photoguard.cli.protecting import PIXEL_CAP, face_numbers
 from photoguard.cli.voice import Voice, ask_passphrase, guarded
 from photoguard.errors import PhotoguardError, UnreadableError, UsageError
+from photoguard.features import FeatureFile
 
 if TYPE_CHECKING:
     from photoguard.batch.work import Restoring
@@ -236,7 +237,9 @@ def inspect(
     file: Annotated[
         Path,
         typer.Argument(
-            help="A public picture, a chip or a private file.", show_default=False, readable=False
+            help="A public picture, a chip, a private file or a feature file.",
+            show_default=False,
+            readable=False,
         ),
     ],
     json: options.Json = False,
@@ -252,6 +255,9 @@ def inspect(
         text = f"{files.shown(file)}: private file, {len(data)} bytes\n  opens with: {', '.join(kinds)}"
         voice.result(text, {"file": str(file), "kind": "private", "bytes": len(data), "opens_with": kinds})
         return
+    if data.startswith(envelope.MAGIC):
+        _inspect_features(voice, file, data)
+        return
     chunk = png.public_chunk(data)
     if chunk is None and data.startswith(png.START) and _inspect_chip(voice, file, data):
         return
@@ -259,7 +265,7 @@ def inspect(
         if not data.startswith(png.START):
             raise UnreadableError(
                 f"{files.shown(file)} is not a file of photoguard",
-                "inspect takes NAME.pub.png, NAME.priv or a chip",
+                "inspect takes NAME.pub.png, NAME.priv, a chip or NAME.features",
             )
         raise UnreadableError(
             f"{files.shown(file)} carries no photoguard data",
@@ -267,6 +273,18 @@ def inspect(
         )
     public = envelope.PublicFile.from_bytes(chunk)
     voice.result(_public_text(file, public), _public_record(file, data, public))
+
+
+def _inspect_features(voice: Voice, file: Path, data: bytes) -> None:
+    """Show what a feature file that is not sealed says of itself."""
+    found = FeatureFile.from_bytes(data)
+    count = len(found.faces)
+    text = f"{files.shown(file)}: features of {count} {'face' if count == 1 else 'faces'}, {len(data)} bytes"
+    record = {
+        "file": str(file), "kind": "features", "bytes": len(data), "faces": count, "model": found.model,
+        "sha256": found.sha256, "shape": list(found.shape),
+    }  # fmt: skip
+    voice.result(f"{text}\n  of the model {found.model}, sha256 {found.sha256[:16]}...", record)
 
 
 def _inspect_chip(voice: Voice, file: Path, data: bytes) -> bool:
