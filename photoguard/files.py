@@ -169,6 +169,8 @@ def writing(target: Path) -> Iterator[None]:
             errno.EROFS: ("the file system is read-only", "choose another folder with -o"),
             errno.EACCES: ("no permission", "choose another folder with -o"),
             errno.EPERM: ("no permission", "choose another folder with -o"),
+            errno.EEXIST: ("a file of that name is in the way", "choose another folder with -o"),
+            errno.ENOTDIR: ("a part of its path is a file", "choose another folder with -o"),
             errno.ENAMETOOLONG: ("the name is too long", "choose a shorter one with -o"),
         }
         why, hint = reasons.get(error.errno or 0, (error.strerror or str(error), ""))

@@ -65,6 +65,17 @@ def test_one_output_that_exists_keeps_all_away(tmp_path: Path) -> None:
     assert (tmp_path / "b.pub.png").read_text() == "public"
 
 
+@pytest.mark.parametrize("folder", ["taken", "taken/deeper"])
+def test_a_file_where_a_folder_should_be(tmp_path: Path, folder: str) -> None:
+    (tmp_path / "taken").write_text("mine")
+    with (
+        pytest.raises(UnwritableError, match="is in the way|is a file") as caught,
+        files.staged(tmp_path / folder),
+    ):
+        pass
+    assert "-o" in caught.value.hint
+
+
 def test_a_file_system_without_hard_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise OSError(errno.EPERM, "no links here")
