@@ -69,7 +69,7 @@ def test_one_output_that_exists_keeps_all_away(tmp_path: Path) -> None:
 def test_a_file_where_a_folder_should_be(tmp_path: Path, folder: str) -> None:
     (tmp_path / "taken").write_text("mine")
     with (
-        pytest.raises(UnwritableError, match="is in the way|is a file") as caught,
+        pytest.raises(UnwritableError, match=r"is in the way|is a file") as caught,
         files.staged(tmp_path / folder),
     ):
         pass
