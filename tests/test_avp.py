@@ -392,14 +392,20 @@ def test_a_gray_photo_cannot_show_its_chip_and_that_is_said(shown, portrait: Pat
     assert any("no colors" in notice for notice in shown().notices)
 
 
-def test_a_search_that_goes_astray_is_an_error_with_a_hint(shown, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("result", "says"),
+    [({"reached": (float("nan"),)}, "no numbers"), ({"ssim_e": 0.04}, "show"), ({"ssim_e": -0.04}, "show")],
+)
+def test_a_search_that_goes_astray_is_an_error_with_a_hint(
+    shown, monkeypatch: pytest.MonkeyPatch, result: dict[str, object], says: str
+) -> None:
     real = avp_chips.fast
 
     def astray(*args: object, **kwargs: object) -> list:
-        return [replace(one, reached=(float("nan"),)) for one in real(*args, **kwargs)]  # type: ignore[arg-type]
+        return [replace(one, **result) for one in real(*args, **kwargs)]  # type: ignore[arg-type]
 
     monkeypatch.setattr(avp_chips, "fast", astray)
-    with pytest.raises(QualityError, match="no numbers") as caught:
+    with pytest.raises(QualityError, match=says) as caught:
         shown()
     assert caught.value.hint
 

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     Pictures = NDArray[np.uint8]  # (N, H, W, 3)
 
 TOGETHER = 8  # faces in one search: more need more memory and are no faster
+SHOWS = 0.03  # SSIM with the face that no chip may exceed: what the paper's have
 SEALED_GOAL = Goal(reached=0.998, ssim_e=0.01)
 LEARNED_SEARCH = Fast(
     # It begins at the shuffled face, which restores best: small steps keep what is good about it.
@@ -87,6 +88,11 @@ def encrypt(
         for number, (face, one, back) in enumerate(zip(some, found, restored, strict=True), start=start + 1):
             if not _good(one, chips):
                 raise _missed(number, one, chips)
+            if abs(one.ssim_e) > SHOWS:
+                raise QualityError(
+                    f"the chip of face {number} would still show it: SSIM {one.ssim_e:.3f}, not {SHOWS}",
+                    "name fewer recognizers, or leave --robust out",
+                )
             cosines = dict(zip(chips.recognizers, one.reached, strict=True))
             alike = _ssim(face, back)
             survived = _survived(one.pixels, face, chips)
