@@ -482,6 +482,20 @@ def test_killed_runs_go_on(tmp_path: Path) -> None:
     survives(tmp_path, photos=16, kills=3, seed=1)
 
 
+def test_a_container_with_little_memory_is_believed(tmp_path: Path) -> None:
+    (tmp_path / "proc").mkdir()
+    (tmp_path / "proc" / "meminfo").write_text("MemTotal: 9000 kB\nMemAvailable: 8000 kB\n")
+    assert batch.pool._free_memory(tmp_path) == 8000 * 1024
+    group = tmp_path / "sys" / "fs" / "cgroup"
+    group.mkdir(parents=True)
+    (group / "memory.current").write_text("1000\n")
+    for limit, free in (("max", 8000 * 1024), ("5000", 4000), ("500", 0), (str(1 << 40), 8000 * 1024)):
+        (group / "memory.max").write_text(limit + "\n")
+        assert batch.pool._free_memory(tmp_path) == free
+    (tmp_path / "proc" / "meminfo").unlink()
+    assert batch.pool._free_memory(tmp_path) == 4_000_000_000
+
+
 @pytest.mark.slow
 def test_a_hundred_kills(tmp_path: Path) -> None:
     survives(tmp_path, photos=300, kills=100, seed=2)

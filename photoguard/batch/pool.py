@@ -55,13 +55,19 @@ class Pool:
         return cls(max(count, 1), max((free - count * LIBRARIES) // BYTES_A_PIXEL, 1))
 
 
-def _free_memory() -> int:
+def _free_memory(system: Path = Path("/")) -> int:
     """Bytes that programs may still take, as the system says or, where it does not, a cautious guess."""
     try:
-        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
+        lines = (system / "proc/meminfo").read_text(encoding="ascii").splitlines()
+        free = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
     except (OSError, StopIteration, ValueError):
-        return 4_000_000_000
+        free = 4_000_000_000
+    group = system / "sys/fs/cgroup"
+    try:  # a container may have less
+        limit, used = (int((group / name).read_text("ascii")) for name in ("memory.max", "memory.current"))
+        return max(min(free, limit - used), 0)
+    except (OSError, ValueError):  # no container, or one without a limit ("max")
+        return free
 
 
 def run(
