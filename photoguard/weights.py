@@ -66,6 +66,13 @@ SHIPPED: dict[str, Weights] = {
             "template": [[0.297, 0.29], [0.7, 0.291], [0.497, 0.527], [0.313, 0.697], [0.679, 0.698]],
         },
     ),
+    "photoguard-small": Weights(
+        file="photoguard-small.safetensors",
+        sha256="a3d305bdc00fd5a81f2e90c448789885084565425b1acbaa013747902461722a",
+        licence="MIT",
+        source="trained by this project, see weights/README.md",
+        config={"height": 112, "width": 96, "embedding": 256, "widths": [24, 48, 128, 256]},
+    ),
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -13,9 +14,10 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from photoguard import recognizers
+from photoguard import recognizers, weights
 from photoguard.errors import UsageError, WeightsError
 from photoguard.nets import iresnet, sphereface
+from photoguard.nets.compact import CompactConfig, CompactNet, fused
 from photoguard.nets.iresnet import IResNet, IResNetConfig
 from photoguard.nets.mobilefacenet import MobileFaceNet, MobileFaceNetConfig
 from photoguard.nets.sphereface import SphereFace, SphereFaceConfig
@@ -158,7 +160,7 @@ def test_published_keys_of_insightface_and_cosface_are_ours():
 
 
 @pytest.mark.parametrize(
-    "name", [n for n, s in TABLE.items() if s.architecture not in ("onnx", "torchscript")]
+    "name", [n for n, s in TABLE.items() if s.architecture not in architectures.WHOLE_FILES]
 )
 def test_every_row_of_the_table_can_be_built(name):
     spec = TABLE[name]
@@ -278,6 +280,94 @@ def test_weights_that_give_no_numbers_are_refused(tmp_path):
     save_file(state, tmp_path / "nan.safetensors")
     with pytest.raises(WeightsError, match="finite"):
         recognizers.add("mobilefacenet-casia", tmp_path / "nan.safetensors", folder=tmp_path / "cache")
+
+
+# --- the one that ships ---
+
+OURS = "photoguard-small"
+
+
+@pytest.fixture
+def elsewhere(tmp_path, monkeypatch) -> Path:
+    """The shipped file in a folder where it may be altered."""
+    entry = weights.SHIPPED[OURS]
+    copy = tmp_path / entry.file
+    copy.write_bytes(weights.located(entry, OURS).read_bytes())
+    monkeypatch.setattr(weights, "FOLDERS", (tmp_path,))
+    return copy
+
+
+def test_the_shipped_recognizer_is_there_from_the_first_day_and_stays(tmp_path, mobile):
+    assert recognizers.available(tmp_path) == [OURS]
+    assert recognizers.load(OURS, tmp_path).spec == TABLE[OURS]
+    with pytest.raises(UsageError, match="stays"):
+        recognizers.remove(OURS, tmp_path)
+    with pytest.raises(UsageError, match="ships"):
+        recognizers.add(OURS, mobile, folder=tmp_path)
+    recognizers.add("mine", mobile, arch="mobilefacenet-casia", folder=tmp_path)
+    assert recognizers.available(tmp_path) == [OURS, "mine"]
+
+
+def test_the_list_says_what_ships(photoguard):
+    rows = [json.loads(line) for line in photoguard("recognizers", "list", "--json").stdout.splitlines()]
+    assert {row["name"]: (row["shipped"], row["installed"]) for row in rows}[OURS] == (True, False)
+    text = photoguard("recognizers", "list").stdout
+    assert [line.split()[2] for line in text.splitlines() if line.startswith(OURS)] == ["shipped"]
+    photoguard("recognizers", "remove", OURS, code=2)
+
+
+@pytest.mark.parametrize("where", [0, 300, -1])
+def test_one_altered_byte_of_the_shipped_file_is_refused_before_it_is_parsed(elsewhere, monkeypatch, where):
+    data = bytearray(elsewhere.read_bytes())
+    data[where] ^= 1
+    elsewhere.write_bytes(bytes(data))
+    monkeypatch.setattr(weights, "parsed", lambda *_: pytest.fail("parsed unchecked bytes"))
+    with pytest.raises(WeightsError, match="not the file that was published") as caught:
+        recognizers.load(OURS)
+    assert caught.value.exit_code == 7
+
+
+def test_the_shipped_file_is_small():
+    entry = weights.SHIPPED[OURS]
+    assert weights.located(entry, OURS).stat().st_size < 8e6
+
+
+def test_the_shipped_recognizer_knows_a_face_again_and_tells_another_picture_apart():
+    """NASA's portrait: its mirror image, a softer and a darker copy are near it; things and noise are not."""
+    recognizer = recognizers.load(OURS)
+    face = sample_chip(TABLE[OURS])
+    generator = torch.Generator().manual_seed(0)
+    noise = torch.rand(face.shape, generator=generator) * 255
+    upside_down, soft = face.flip(2), nn.functional.avg_pool2d(face, 3, 1, 1)
+    chips = torch.cat([face, face.flip(3), soft, face * 0.6, upside_down, noise])
+    mirror, blurred, dark, turned, strange = (recognizer.embed(chips) @ recognizer.embed(face)[0])[
+        1:
+    ].tolist()
+    assert min(mirror, blurred, dark) > 0.7
+    assert max(turned, strange) < 0.5
+
+
+def test_a_gradient_leads_one_picture_to_anothers_embedding():
+    """What AVP does with it, in a few steps."""
+    recognizer = recognizers.load(OURS)
+    wanted = recognizer.embed(sample_chip(TABLE[OURS]))
+    noise = torch.rand(1, 3, 112, 96, generator=torch.Generator().manual_seed(0)) * 255
+    chip = noise.clone().requires_grad_()
+    for _ in range(10):
+        (gradient,) = torch.autograd.grad((recognizer.embed(chip) * wanted).sum(), chip)
+        chip = (chip + 4 * gradient / gradient.abs().mean()).clamp(0, 255).detach().requires_grad_()
+    assert (recognizer.embed(chip) * wanted).sum() > 0.9 > 0.5 > (recognizer.embed(noise) * wanted).sum()
+
+
+def test_a_fused_network_answers_the_same():
+    torch.manual_seed(0)
+    net = randomized(CompactNet(CompactConfig()))
+    x = torch.randn(2, 3, 112, 96)
+    with torch.no_grad():
+        before = net(x)
+        together = fused(net)
+        assert not [part for part in together.modules() if isinstance(part, nn.BatchNorm2d)]
+        torch.testing.assert_close(together(x), before, rtol=1e-3, atol=1e-4)
 
 
 # --- torch checkpoints ---
