@@ -22,7 +22,12 @@ if TYPE_CHECKING:
 
 # Cosine from which two faces are one person to a recognizer: best on LFW's pairs
 # (`photoguard recognizers check NAME --pairs LFW`).
-THRESHOLDS = {"mobilefacenet-casia": 0.3, "mobilefacenet-112": 0.3, "edgeface-xs": 0.3}
+THRESHOLDS = {
+    "mobilefacenet-casia": 0.3,
+    "mobilefacenet-112": 0.28,
+    "edgeface-xs": 0.25,
+    "photoguard-small": 0.18,
+}
 SIZES = tuple(dict.fromkeys((spec.height, spec.width) for spec in TABLE.values()))
 
 

@@ -105,10 +105,11 @@ def check(
     text = (
         f"{name}: {100 * accuracy.value:.2f} % of {found.pairs} pairs of LFW right ({folds} folds, "
         f"95 % interval {100 * accuracy.low:.2f} to {100 * accuracy.high:.2f}), "
-        f"equal error rate {100 * found.equal_error:.2f} %"
+        f"equal error rate {100 * found.equal_error:.2f} %, one person from cosine {found.threshold:.3f} on"
     )
     record = {"name": name, "accuracy": accuracy.value, "low": accuracy.low, "high": accuracy.high}
-    voice.result(text, record | {"equal_error": found.equal_error, "pairs": found.pairs, "folds": folds})
+    record |= {"equal_error": found.equal_error, "threshold": found.threshold}
+    voice.result(text, record | {"pairs": found.pairs, "folds": folds})
 
 
 @app.command()

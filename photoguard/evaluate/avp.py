@@ -7,6 +7,7 @@ size keeps them. What is encrypted is saved as PNG and read again before anythin
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -21,6 +22,7 @@ from photoguard.evaluate.avp_setting import Setting, Size
 from photoguard.evaluate.avp_tables import page as tables_page
 from photoguard.evaluate.ddm import available
 from photoguard.evaluate.lfw import open_lfw
+from photoguard.recognizers import load, shipped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -119,15 +121,13 @@ def prepare(
     torch.set_flush_denormal(True)
     size = QUICK if quick else FULL
     lfw = open_lfw(data)
-    readers = available(data, out / "cache")
+    readers = {name: partial(load, name) for name in shipped()} | available(data, out / "cache")
     for name in chosen:
         if name not in readers:
             raise WeightsError(
                 f"recognizer {name} is not installed", f"photoguard recognizers add {name} --weights FILE"
             )
     names = list(chosen) or sorted(readers, key=lambda name: (name != MAIN, name))
-    if not names:
-        raise WeightsError("no recognizer is installed", "photoguard recognizers add NAME --weights FILE")
 
     def progress(done: int, count: int) -> None:
         if done % 200 == 0:
