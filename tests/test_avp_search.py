@@ -12,6 +12,7 @@ from torch import nn
 from photoguard.evaluate import metrics
 from photoguard.methods import avp_losses, avp_robust
 from photoguard.methods.avp_keys import LearnedKey
+from photoguard.methods.avp_losses import class_doubt, class_loss
 from photoguard.methods.avp_search import Fast, Goal, Published, Round, fast, published, quantized
 from photoguard.methods.avp_target import Judged, chip_spec, classification, resemblance, view
 from photoguard.nets.generator import PRESETS, Generator, GeneratorConfig
@@ -202,6 +203,22 @@ def test_classification_keeps_the_class() -> None:
     found = fast(pictures, target, settings=Fast(goal=Goal(0.9, ssim_e=0.2), seed=1))
     shown = torch.from_numpy(np.stack([one.pixels for one in found])).permute(0, 3, 1, 2).float()
     assert torch.equal(net(shown / 127.5 - 1).argmax(1), target.classes)
+
+
+def test_a_class_is_kept_even_where_its_own_logit_leads_away_from_it() -> None:
+    """A brighter picture raises the wanted logit, and the other one twice as fast."""
+
+    def classify(chips: torch.Tensor) -> torch.Tensor:
+        light = chips.mean((1, 2, 3))[:, None] / 64 - 1
+        return torch.cat([light, 2 * light], 1)
+
+    dark = torch.full((1, 3, 32, 32), 10.0)
+    goal = Fast(goal=Goal(0.6, ssim_e=0.2), rounds=(Round(30, 20),), seed=1)
+    kept, lost = (
+        fast(dark, classification(classify, dark, loss), settings=goal)[0].reached[0]
+        for loss in (class_doubt, class_loss)
+    )
+    assert kept >= 0.6 > 0.5 > lost
 
 
 @pytest.mark.parametrize("name", ["jpeg", "resize"])

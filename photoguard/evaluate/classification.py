@@ -23,6 +23,7 @@ from photoguard.evaluate.classification_tables import page as tables_page
 from photoguard.evaluate.metrics import mean_ssim, proportion
 from photoguard.files import read_file
 from photoguard.methods.avp_chips import LEARNED_SEARCH
+from photoguard.methods.avp_losses import class_doubt, class_loss
 from photoguard.methods.avp_search import Goal
 from photoguard.methods.avp_target import classification
 from photoguard.nets.classifier import Adapted, Classifier, ClassifierConfig
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
-    from torch import nn
+    from torch import Tensor, nn
 
     from photoguard.evaluate.avp_setting import Way
     from photoguard.evaluate.classification_pictures import Labeled, Pictures
@@ -147,7 +148,9 @@ def _rows(
     return {
         f"LE {family}": lambda: _scrambled(out, family, size, pictures),
         f"transformation {family}": lambda: _transformed(classifier, size, pictures),
-        f"AVP bare {family}": lambda: _encrypted(classifier, some, bare(owner.model(0, faces=False))),
+        f"AVP bare {family}": lambda: _encrypted(
+            classifier, some, bare(owner.model(0, faces=False)), class_loss
+        ),
         f"AVP learned {family}": lambda: _encrypted(classifier, some, learned(owner.model(0, faces=False))),
         f"AVP sealed {family}": lambda: _encrypted(classifier, some, sealed(owner.identity)),
     }
@@ -161,7 +164,6 @@ def accuracy(net: nn.Module, pixels: Pixels, labels: NDArray[np.int64]) -> dict[
 
 
 def _classifier(out: Path, family: str, size: Size, pictures: Pictures) -> Classifier:
-    torch.manual_seed(0)
     torch.manual_seed(0)
     net = Classifier(ClassifierConfig(family, size.widths, size.blocks))
     seen = pictures.train
@@ -194,7 +196,6 @@ def _scrambled(out: Path, family: str, size: Size, pictures: Pictures) -> tuple[
     """Learnable image encryption: the classifier itself has to be trained on scrambled pictures."""
     key, test = scrambler(0), pictures.test
     torch.manual_seed(0)
-    torch.manual_seed(0)
     net = Adapted(Classifier(ClassifierConfig(family, size.widths, size.blocks)))
     seen = dataclasses.replace(pictures.train, pixels=key.encrypt(pictures.train.pixels))
     _kept(out, f"adapted-{family}", net, pictures.name, size.adapt, lambda how: _train(net, seen, how))
@@ -222,10 +223,12 @@ def _transformed(
     }, [test.pixels[:10], shown[:10]]
 
 
-def _encrypted(classifier: Classifier, some: Labeled, way: Way) -> tuple[dict[str, Any], list[Pixels]]:
-    """AVP (Eq. 17), a batch at a time; what it gives back is decrypted from the saved pixels."""
+def _encrypted(
+    classifier: Classifier, some: Labeled, way: Way, loss: Callable[[Tensor, Tensor], Tensor] = class_doubt
+) -> tuple[dict[str, Any], list[Pixels]]:
+    """AVP, a batch at a time; what it gives back is decrypted from the saved pixels."""
     classifier.requires_grad_(False)
-    aim = partial(classification, lambda chips: classifier(chips / 255))
+    aim = partial(classification, lambda chips: classifier(chips / 255), loss=loss)
     found: list[Found] = []
     for start in range(0, len(some), BATCH):
         found += way.encrypt(some.pixels[start : start + BATCH], aim)

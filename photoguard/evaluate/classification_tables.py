@@ -47,7 +47,9 @@ with original.
 knows them. Learnable image encryption uses one key for all pictures and gives them back exactly. The
 transformation network gives nothing back. Its authors push the feature maps of a VGG16 trained on ImageNet
 away from the original's; here they are the first maps of the classifier itself. AVP searches each picture for
-the class that the classifier saw in the original (Eq. 17), so it keeps the classifier's mistakes as well.
+the class that the classifier saw in the original, so it keeps the classifier's mistakes as well. The bare
+generator's loss is the paper's, the logit of that class (Eq. 17). It can rise while another logit rises
+faster; the other two rows lower the cross-entropy instead, as photoguard does.
 """
 
 

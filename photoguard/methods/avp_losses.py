@@ -31,6 +31,11 @@ def class_loss(logits: Tensor, classes: Tensor) -> Tensor:
     return -logits.gather(1, classes[:, None])[:, 0]
 
 
+def class_doubt(logits: Tensor, classes: Tensor) -> Tensor:
+    """L_t for classification as photoguard has it: Eq. 17 can be met while another logit rises faster."""
+    return F.cross_entropy(logits, classes, reduction="none")
+
+
 def ssim(a: Tensor, b: Tensor) -> Tensor:
     """Structural similarity of pictures of 0..255, with gradient; the same number as metrics.ssim."""
     taps = torch.arange(WINDOW, dtype=a.dtype, device=a.device) - WINDOW // 2

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from photoguard.geometry import similarity
-from photoguard.methods.avp_losses import class_loss, feature_distance
+from photoguard.methods.avp_losses import class_doubt, feature_distance
 from photoguard.recognizers.table import TEMPLATES
 
 if TYPE_CHECKING:
@@ -96,21 +96,27 @@ def view(cut: Spec, wanted: Spec) -> Callable[[Tensor], Tensor]:
 
 @dataclass(frozen=True)
 class Classification:
-    """Eq. 17; what was reached is the probability of the class that the classifier saw in the original."""
+    """What was reached is the probability of the class that the classifier saw in the original."""
 
     classify: Callable[[Tensor], Tensor]
     """Pictures (B, 3, H, W) of 0..255 -> logits (B, classes)."""
     classes: Tensor
     """(originals,)"""
+    loss: Callable[[Tensor, Tensor], Tensor]
+    """Of logits (B, classes) and wanted classes (B,): (B,)."""
 
     def __call__(self, chips: Tensor, rows: Tensor) -> Judged:
         """L_t and probabilities of pictures."""
         logits, classes = self.classify(chips), self.classes[rows]
         reached = logits.softmax(1).gather(1, classes[:, None])
-        return Judged(class_loss(logits, classes), reached)
+        return Judged(self.loss(logits, classes), reached)
 
 
-def classification(classify: Callable[[Tensor], Tensor], originals: Tensor) -> Classification:
+def classification(
+    classify: Callable[[Tensor], Tensor],
+    originals: Tensor,
+    loss: Callable[[Tensor, Tensor], Tensor] = class_doubt,
+) -> Classification:
     """The target of pictures that a classifier puts into the same class as `originals`."""
     with torch.no_grad():
-        return Classification(classify, classify(originals).argmax(1))
+        return Classification(classify, classify(originals).argmax(1), loss)
