@@ -62,6 +62,11 @@ def is_folder(path: Path) -> bool:
         raise UnreadableError(f"{shown(path)} cannot be reached: {error}") from None
 
 
+def means_folder(path: Path) -> bool:
+    """Whether a folder is meant by the name after -o: one that is there, or any without a suffix."""
+    return is_folder(path) or path.suffix == ""
+
+
 def is_same(one: Path, other: Path) -> bool:
     """Whether two names lead to the same file."""
     return is_there(one) and is_there(other) and one.samefile(other)

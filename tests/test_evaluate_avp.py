@@ -238,6 +238,17 @@ def test_the_sealed_paired_attack_is_judged_by_what_the_chip_told():
     assert met(attacked(0.45, 0.40))[what] is False
 
 
+def test_a_speed_up_over_a_search_that_never_got_there_is_a_lower_bound():
+    def judged(times, at_least):
+        rows = {"speed": {"sealed": {"times": times}, "at_least": at_least}}
+        (one,) = [t for t in avp_targets.targets(rows) if t.what.startswith("sealed: speed-up")]
+        return one.found, one.met
+
+    assert judged(25, False) == ("25.0x", True)
+    assert judged(25, True) == ("more than 25.0x", True)
+    assert judged(19, True) == ("more than 19.0x", False)
+
+
 def test_the_paper_is_quoted_right():
     assert avp_tables.PAPER_QUALITY["ArcFace"] == (0.030, 0.903, 0.994)
     assert avp_tables.PAPER_ACCURACY["SphereFace"] == (80.3, 80.0, 80.6)

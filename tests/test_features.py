@@ -171,6 +171,11 @@ def test_a_file_sealed_for_the_service_opens_with_its_key_alone(photoguard, port
     photoguard("classify", target, "--weights", own, code=5)
 
 
+def test_a_name_without_a_suffix_is_a_folder_as_with_encrypt(photoguard, portrait, own, tmp_path):
+    photoguard("features", portrait, "--weights", own, "-o", tmp_path / "made" / "here")
+    assert (tmp_path / "made" / "here" / "portrait.features").is_file()
+
+
 def test_no_face_and_no_file(photoguard, own, tmp_path):
     from PIL import Image
 

@@ -107,10 +107,13 @@ class Journal:
         """Note what a task became; nothing, for a photo in which there was nothing to do."""
         try:
             sizes = {path.name: path.stat().st_size for path in outputs}
-            digests = self._digests(task.source)
-        except (OSError, UnreadableError):  # somebody has moved them meanwhile: nothing to go on from
+        except OSError:  # somebody has moved them meanwhile: nothing to go on from
             return
-        line = {"to": task.public.name, "files": sizes, **digests, "as": self._settings()}
+        before = self._folder(task.public.parent).get(task.public.name)
+        if before is None:  # the photo could not be read when it was begun
+            return
+        # as the photo was before the work: one that is edited meanwhile has changed since
+        line = {key: value for key, value in before.items() if key != "begun"} | {"files": sizes}
         self._add(task.public.parent, [line], durable=False)
 
     def _folder(self, folder: Path) -> dict[str, dict[str, Any]]:

@@ -66,7 +66,7 @@ def plan(inputs: Sequence[Path], output: Path | None, selection: Selection) -> l
     if not pairs:
         raise _nothing("photo", selection)
     single = len(inputs) == 1 and not files.is_folder(inputs[0])
-    if output is not None and single and not _is_folder(output):
+    if output is not None and single and not files.means_folder(output):
         if output.suffix.lower() != ".png":
             raise UsageError(
                 f"{files.shown(output)} is no PNG name", "public pictures are PNG: end it in .pub.png"
@@ -95,7 +95,8 @@ def plan_restoring(inputs: Sequence[Path], output: Path | None, selection: Selec
     pairs = list(_pairs(inputs, selection, files.pictures_in))
     if not pairs:
         raise _nothing("public picture", selection)
-    if output is not None and len(inputs) == 1 and not files.is_folder(inputs[0]) and not _is_folder(output):
+    single = len(inputs) == 1 and not files.is_folder(inputs[0])
+    if output is not None and single and not files.means_folder(output):
         if output.suffix.lower() != ".png":
             raise UsageError(f"{files.shown(output)} is no PNG name", "restored photos are PNG")
         beside = _private_files(inputs[0].parent).get(_stem(inputs[0]), ())
@@ -142,10 +143,6 @@ def _distinct(tasks: list[Task]) -> list[Task]:
             f"two inputs would both become {files.shown(doubles[0])}", "put them into separate folders"
         )
     return tasks
-
-
-def _is_folder(path: Path) -> bool:
-    return files.is_folder(path) or path.suffix == ""
 
 
 def _nothing(what: str, selection: Selection) -> UsageError:

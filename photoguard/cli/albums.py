@@ -118,11 +118,11 @@ def without_outputs(voice: Voice, inputs: list[Path]) -> list[Path]:
     return left
 
 
-def journal_for(voice: Voice, settings: str, by_content: bool) -> batch.Journal | None:
+def journal_for(voice: Voice, settings: str, by_content: bool, dry_run: bool) -> batch.Journal | None:
     """The journal of a run with these settings, where the user's secret for journals can be had."""
     from platformdirs import user_state_path
 
-    key = journal_key(voice)
+    key = journal_key(voice, make=not dry_run)
     home = user_state_path("photoguard") / "journals"
     return batch.Journal(key, settings.encode(), home, by_content) if key else None
 

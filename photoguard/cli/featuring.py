@@ -62,7 +62,7 @@ def features(
 ) -> None:
     """Write what a service may know of a face: NAME.features answers its question and little else."""
     voice = Voice(json, quiet, verbose)
-    if output and len(photos) > 1 and not files.is_folder(output):
+    if output and len(photos) > 1 and not files.means_folder(output):
         raise UsageError(f"{files.shown(output)} is not a folder", "several photos need a folder with -o")
     recipients = chosen_recipients(to or [], passphrase, voice) if to or passphrase else None
     targets = [_target(photo, output) for photo in photos]
@@ -96,7 +96,7 @@ def _target(photo: Path, output: Path | None) -> Path:
     name = photo.stem + SUFFIX
     if output is None:
         return photo.with_name(name)
-    return output / name if files.is_folder(output) else output
+    return output / name if files.means_folder(output) else output
 
 
 def _model(path: Path | None) -> Model:

@@ -22,7 +22,14 @@ from photoguard.cli.key_models import (
     settings,
 )
 from photoguard.cli.voice import Voice, ask_passphrase, guarded, new_passphrase
-from photoguard.errors import OutputExistsError, UnreadableError, UnwritableError, UsageError, WrongKeyError
+from photoguard.errors import (
+    DamagedError,
+    OutputExistsError,
+    UnreadableError,
+    UnwritableError,
+    UsageError,
+    WrongKeyError,
+)
 from photoguard.identities import Identity, Recipients
 
 PUBLIC = ".pub"  # the recipients file beside an identity: your own key, and the recovery key's
@@ -219,18 +226,25 @@ def load_identities(key: Path | None, voice: Voice) -> list[Identity]:
     return identities.parse_identities(data, ask_passphrase)
 
 
-def journal_key(voice: Voice) -> bytes | None:
-    """The secret that keys what journals say about photos; made at first use."""
+def journal_key(voice: Voice, make: bool = True) -> bytes | None:
+    """The secret that keys what journals say about photos; made at first use, if it may be."""
     path = default_identity().with_name("journal.key")
     try:
         if not path.exists():
+            if not make:
+                return None
             files.write_secret(path, secrets.token_hex(32) + "\n")
     except OutputExistsError:
         pass  # another run made it this moment
     except UnwritableError as error:
         voice.note(f"note: without a journal, an interrupted run cannot be continued: {error}")
         return None
-    return bytes.fromhex(files.read_file(path).decode("ascii", "replace").strip())
+    try:
+        return bytes.fromhex(files.read_file(path).decode("ascii", "replace").strip())
+    except ValueError:
+        raise DamagedError(
+            f"{files.shown(path)} is damaged", "remove it; runs that were cut off then go on with --force"
+        ) from None
 
 
 def default_key_model() -> Path:

@@ -224,7 +224,7 @@ def encrypt(
     journal = None
     if any(map(files.is_folder, inputs)) or files_from is not None:
         which_model = sha256(learned).hexdigest() if learned else ""  # no repr tells it
-        journal = albums.journal_for(voice, f"{choice} {recipients.keys}{which_model}", by_content)
+        journal = albums.journal_for(voice, f"{choice} {recipients.keys}{which_model}", by_content, dry_run)
     album = albums.Album(tasks, many, jobs, force, journal, no_face, cluster)
     if dry_run:
         albums.show_plan(voice, album, "protect")
@@ -249,12 +249,6 @@ def _speak_of_cluster(voice: Voice, cluster: str, passphrase: bool, learned: boo
 
 def recognizer_names(named: Sequence[str]) -> tuple[str, ...]:
     """The recognizers that were named, or the one that ships."""
-    from photoguard.recognizers import shipped
-
-    if not named and SHIPPED_RECOGNIZER not in shipped():
-        raise UsageError(
-            "no recognizer is named", "add one (`photoguard recognizers`), then --recognizer NAME"
-        )
     return tuple(named) or (SHIPPED_RECOGNIZER,)
 
 

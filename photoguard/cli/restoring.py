@@ -76,7 +76,7 @@ def decrypt(
         )
     journal = None
     if any(map(files.is_folder, inputs)) or files_from is not None:
-        journal = albums.journal_for(voice, f"decrypt {changed}", by_content)
+        journal = albums.journal_for(voice, f"decrypt {changed}", by_content, dry_run)
     album = albums.Album(tasks, many, jobs, force, journal, cluster=cluster)
     if dry_run:
         albums.show_plan(voice, album, "restore")

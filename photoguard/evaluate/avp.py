@@ -55,10 +55,10 @@ FULL = Size(
 QUICK = Size(
     crowd=Crowd(per_person=13, enrolled=1, pairs=240, gallery=6),
     bare=3,
-    steps={"bare": 150, "learned": 200},
+    steps={"bare": 150},
     keys=3,
     shown=1,
-    paper_steps=200,
+    paper_steps=800,
     paper_faces=2,
     known=(10, 100),
     unseen=8,

@@ -66,13 +66,15 @@ def _introduction(results: dict[str, Any]) -> str:
     sizes = {name: row["size"] for name, row in results["rows"].items()}
     quick = [name.replace("_", " ") for name, size in sizes.items() if size == "quick"]
     full = [name.replace("_", " ") for name, size in sizes.items() if size == "full"]
-    said = [f"{size}: {', '.join(names)}" for size, names in (("quick", quick), ("full", full)) if names]
+    sizes_said = f"Of the quick size: {', '.join(quick)}; the other parts are of the full one."
+    if not (quick and full):
+        sizes_said = f"All parts are of the {'quick' if quick else 'full'} size."
     used = sorted({name for row in results["rows"].values() for name in row["recognizers"]})
     spent = sum(row["processor_seconds"] for row in results["rows"].values())
     return f"""# AVP, measured
 
 Written by `{COMMAND}{" --quick" if quick else ""}`, {spent / 60:.0f} minutes of processor time on one
-thread. Sizes of the parts: {"; ".join(said)}. Faces are of Labeled Faces in the Wild, on which nothing of the
+thread. {sizes_said} Faces are of Labeled Faces in the Wild, on which nothing of the
 tool was trained. Each chip was saved as PNG and read again before it was measured, decrypted or attacked.
 Recognizers: {", ".join(used)}; parts that are not by recognizer are measured with
 {results["heading"]["main"]}. Seconds are processor time of one thread.
@@ -343,13 +345,14 @@ seconds a face, then as above.
 
 
 def _speed(row: dict[str, Any]) -> str:
-    lines = []
+    lines, least = [], "> " if row["at_least"] else ""
     for way, said in WAYS.items():
         one = row[way]
+        times = least + number(one["times"], 1) if one["times"] else "-"
         lines.append(
             [
                 said, f"{one['reached']} of {row['faces']}", number(one["steps"], 0),
-                number(one["seconds"], 1), number(one["seconds_a_step"], 3), number(one["times"], 1),
+                number(one["seconds"], 1), number(one["seconds_a_step"], 3), times,
                 number(one["whole_steps"], 0), number(one["whole_seconds"], 1),
             ]
         )  # fmt: skip
@@ -357,8 +360,8 @@ def _speed(row: dict[str, Any]) -> str:
 ## Time
 
 Steps and processor seconds a face until the rounded picture reaches cosine {row["cosine"]} for the first
-time, by the same recognizer, generator and machine, and how many times sooner than Algorithm 1 as published.
-Then the whole search, which goes on until everything it promises is reached.
+time, by the same recognizer, generator and machine, and how many times sooner than Algorithm 1 as published
+(">": it was not there after all its steps). Then the whole search, which goes on until everything it promises is reached.
 
 """
     columns = ["search", "reached", "steps", "s", "s a step", "times", "whole: steps", "s"]
