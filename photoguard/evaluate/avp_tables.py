@@ -361,7 +361,8 @@ def _speed(row: dict[str, Any]) -> str:
 
 Steps and processor seconds a face until the rounded picture reaches cosine {row["cosine"]} for the first
 time, by the same recognizer, generator and machine, and how many times sooner than Algorithm 1 as published
-(">": it was not there after all its steps). Then the whole search, which goes on until everything it promises is reached.
+(">": it was not there after all its steps). Then the whole search, which goes on until everything it promises
+is reached.
 
 """
     columns = ["search", "reached", "steps", "s", "s a step", "times", "whole: steps", "s"]
