@@ -172,7 +172,8 @@ def wrong_keys(setting: Setting) -> Figures:
     faces = people.probes.at(people.enrolled[: size.shown]).chips(reader.spec)
     faces = np.concatenate([sample_faces(reader.spec), faces])
     models = [setting.keys.model(number) for number in range(size.keys)]
-    found: Figures = {"keys": size.keys, "faces": len(faces)}
+    gray = mean_ssim(np.full_like(faces, 128), faces)
+    found: Figures = {"keys": size.keys, "faces": len(faces), "gray": gray}
     for kind in (bare, learned):
         ways = [kind(model, size.steps) for model in models]
         chips = [

@@ -229,7 +229,8 @@ def _wrong_keys(row: dict[str, Any]) -> str:
 {row["keys"]} key models that differ in their start alone, {row["faces"]} faces. SSIM with the original when
 opened with the right key and with each of the others, and how often the restored picture is recognized: by
 the recognizer that the chip was made for, and by another. A real wrong key is an error (exit 5) for *learned*
-and *sealed* chips; for this table the learned chip's check was skipped.
+and *sealed* chips; for this table the learned chip's check was skipped. A plain gray picture has SSIM
+{number(row["gray"])} with these faces: what is blurred has some with anything.
 
 """
     lines = [
