@@ -106,11 +106,7 @@ def evaluate_avp(
         say(f"{name}: {spent} s of processor time")
     report.write(out, results, NAME, tables_page)
     if page:
-        page.parent.mkdir(parents=True, exist_ok=True)
-        page.write_text(tables_page(results))
-        for picture in sorted(out.glob("avp-*.png")):
-            (page.parent / "images").mkdir(exist_ok=True)
-            (page.parent / "images" / picture.name).write_bytes(picture.read_bytes())
+        report.publish(page, tables_page(results), sorted(out.glob("avp-*.png")))
     return results
 
 

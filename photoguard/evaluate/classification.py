@@ -19,6 +19,7 @@ from photoguard.evaluate.avp_keys import Keys
 from photoguard.evaluate.avp_ways import BARE_SEARCH, SEALED_SEARCH, Bare, Learned, Sealed
 from photoguard.evaluate.classification_pictures import cifar10, drawn
 from photoguard.evaluate.classification_rivals import as_inputs, scrambler, transformation, transformed
+from photoguard.evaluate.classification_tables import SHOWN, picture
 from photoguard.evaluate.classification_tables import page as tables_page
 from photoguard.evaluate.metrics import mean_ssim, proportion
 from photoguard.files import read_file
@@ -127,10 +128,12 @@ def evaluate_classification(
             results["rows"][name] = figures | {"seconds": round(time.process_time() - began)}
             report.write(out, results, NAME, tables_page)
             if sample:
-                report.sheet(out / f"classification-{report.file_name(name)}.png", sample, side=64)
+                report.sheet(out / picture(name), sample, side=64)
             say(f"{name}: {results['rows'][name]['seconds']} s of processor time")
-    for place in [out / f"{NAME}.md", *([page] if page else [])]:
-        place.write_text(tables_page(results))
+    report.write(out, results, NAME, tables_page)
+    if page:
+        shown = [out / picture(name) for name in results["rows"] if name.endswith(SHOWN)]
+        report.publish(page, tables_page(results), shown)
     return results
 
 

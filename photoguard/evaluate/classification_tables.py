@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from photoguard.evaluate.report import file_name
 from photoguard.evaluate.tables import percent, table
 
 # Tables 4 and 5: accuracy in % on originals and on encrypted pictures, SSIM_e and SSIM_d.
@@ -23,6 +24,7 @@ WAYS = {
     "AVP sealed": "AVP, sealed, classifier as it is",
 }
 FAMILIES = {"vgg": ("VGG", "VGG19"), "resnet": ("ResNet", "ResNet50")}
+SHOWN = "vgg"  # the family whose pictures are on the page
 COMMAND = "photoguard evaluate avp --task classification"
 
 
@@ -49,8 +51,21 @@ transformation network gives nothing back. Its authors push the feature maps of 
 away from the original's; here they are the first maps of the classifier itself. AVP searches each picture for
 the class that the classifier saw in the original, so it keeps the classifier's mistakes as well. The bare
 generator's loss is the paper's, the logit of that class (Eq. 17). It can rise while another logit rises
-faster; the other two rows lower the cross-entropy instead, as photoguard does.
-"""
+faster; the other two rows lower the cross-entropy instead, as photoguard does. The two low
+bits of 32x32 pixels hold 768 bytes, key and all, so that sealed pictures come back coarser than faces do.
+
+Below for the {FAMILIES[SHOWN][0]}, ten pictures each: as they were, encrypted, and what comes back.
+{"".join(_picture(name) for name in results["rows"] if name.endswith(SHOWN))}"""
+
+
+def _picture(name: str) -> str:
+    said = WAYS[name.rsplit(" ", 1)[0]]
+    return f"\n{said[0].upper()}{said[1:]}:\n\n![{said}](images/{picture(name)})\n"
+
+
+def picture(name: str) -> str:
+    """The file with a row's pictures."""
+    return f"classification-{file_name(name)}.png"
 
 
 COLUMNS = (

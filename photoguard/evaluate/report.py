@@ -57,6 +57,14 @@ def write(out: Path, results: dict[str, Any], name: str = "ddm", page: Page = ta
         part.replace(out / f"{name}{suffix}")
 
 
+def publish(page: Path, text: str, pictures: Sequence[Path]) -> None:
+    """The tables at a second place, such as docs/, with the pictures in the folder `images` beside them."""
+    (page.parent / "images").mkdir(parents=True, exist_ok=True)
+    page.write_text(text)
+    for picture in pictures:
+        (page.parent / "images" / picture.name).write_bytes(picture.read_bytes())
+
+
 @dataclass
 class Book:
     """The results in a folder, to which a run adds what is missing."""
