@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     Pixels = NDArray[np.uint8]
 
 # Cosine from which two faces are one person to a recognizer: best on LFW's pairs
-# (`photoguard recognizers check NAME --pairs LFW`); for ours, from where 1 % of different people pass: its best,
-# 0.18, takes every tenth pair of them for one person.
+# (`photoguard recognizers check NAME --pairs LFW`); for ours, from where 1 % of different people pass: its
+# best, 0.18, takes every tenth pair of them for one person.
 THRESHOLDS = {
     "mobilefacenet-casia": 0.3,
     "mobilefacenet-112": 0.28,
