@@ -165,7 +165,7 @@ def test_a_search_without_numbers_is_tried_again_and_never_shows_the_face() -> N
         )
 
     (found,) = fast(originals, broken, settings=Fast(seed=1))
-    assert len(calls) == 3 == len(set(calls))  # one step from each of three starts
+    assert len(calls) == 4 == len(set(calls))  # one step of each round
     assert not found.stopped and math.isnan(found.reached[0]) and not found.pixels.any()
 
 
@@ -178,6 +178,24 @@ def test_a_second_round_saves_a_face_that_the_first_one_lost() -> None:
     assert not lost[0].stopped and saved[0].stopped and saved[0].steps > 3
     capped = fast(originals, target, settings=Fast(goal=Goal(2.0), steps=5, seed=1))
     assert capped[0].steps == 5
+
+
+def test_a_fine_round_goes_on_from_the_best_picture_in_small_steps() -> None:
+    originals, seen = faces(1), []
+    judge = resemblance([tiny()], originals)
+
+    def watched(chips: torch.Tensor, rows: torch.Tensor) -> Judged:
+        seen.append(chips.detach().clone())
+        return judge(chips, rows)
+
+    rounds = (Round(5, 5), Round(2, 2, fine=True))
+    (found,) = fast(originals, watched, settings=Fast(goal=Goal(2.0, ssim_e=1), rounds=rounds, seed=1))
+    rows = torch.zeros(1, dtype=torch.long)
+    best = max(seen[:5], key=lambda chips: float(judge(chips, rows).reached))
+    assert torch.equal(seen[5], best)
+    first, fine = (seen[1] - seen[0]).abs().mean(), (seen[6] - seen[5]).abs().mean()
+    assert 0 < fine < first / 8
+    assert found.reached[0] >= float(judge(best, rows).reached) - 1e-6
 
 
 def test_several_recognizers_know_one_picture() -> None:

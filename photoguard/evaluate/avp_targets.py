@@ -84,7 +84,8 @@ def _wrong(rows: Rows, way: str) -> Target:
     if row is None:
         return Target(what, f"<= {WRONG}", "", None)
     worst = row["learned"]["wrong_worst"]
-    return Target(what, f"<= {WRONG}", f"{worst:.3f} (worst pair of keys)", worst <= WRONG)
+    found = f"{worst:.3f} (worst pair of keys), a plain gray picture {row['gray']:.3f}"
+    return Target(what, f"<= {WRONG}", found, worst <= WRONG)
 
 
 def _paired(rows: Rows, way: str) -> Target:
