@@ -1,0 +1,21 @@
+"""A second reader of photoguard's files, written from docs/format.md alone.
+
+It imports nothing of photoguard and no torch: only numpy, Pillow, cryptography, pyrage (age) and the standard
+library. It shows what another implementation has to do, and the tests run it over every vector and over files
+that photoguard has just made. A section number in a comment is one of docs/format.md.
+
+    private = [private_file(unlock(data, identities=[text]))]
+    photo = restore(public_png, private).photo
+"""
+
+from reader.age import unlock
+from reader.chips import restored_chip
+from reader.envelope import Damaged, Foreign, Unreadable, WrongKey, opened_carrier, private_file, public_file
+from reader.features import feature_file
+from reader.pictures import Photo, digest, fingerprint, png_chunks
+from reader.restore import Restored, restore
+
+__all__ = [
+    "Damaged", "Foreign", "Photo", "Restored", "Unreadable", "WrongKey", "digest", "feature_file", "fingerprint",
+    "opened_carrier", "png_chunks", "private_file", "public_file", "restore", "restored_chip", "unlock",
+]  # fmt: skip

@@ -1,0 +1,36 @@
+"""age files (section 6): pyrage does the work, and says in words which of our errors it is (section 11)."""
+
+from __future__ import annotations
+
+from base64 import b64decode
+
+import pyrage
+
+from reader.envelope import Damaged, WrongKey, require
+
+MAGIC, ARMOR = b"age-encryption.org/v1\n", b"-----BEGIN AGE ENCRYPTED FILE-----"
+HEADER_LIMIT = 1 << 16
+
+
+def unlock(data: bytes, identities: list[str] = [], passphrase: str | None = None) -> bytes:  # noqa: B006
+    """The plaintext of an age file, binary or armored."""
+    if data.startswith(ARMOR):
+        try:
+            data = b64decode(b"".join(data.strip().splitlines()[1:-1]), validate=True)
+        except ValueError:
+            raise Damaged("the armor is no base64") from None
+    end = data.find(b"\n---", 0, HEADER_LIMIT)
+    require(data.startswith(MAGIC) and end > 0, "no age file")
+    kinds = [line.split()[1] for line in data[:end].split(b"\n") if line.startswith(b"-> ")]
+    require(any(not kind.endswith(b"-grease") for kind in kinds), "it names no recipient")
+    try:
+        if b"scrypt" in kinds:
+            if passphrase is None:
+                raise WrongKey("it needs a passphrase")
+            return bytes(pyrage.passphrase.decrypt(data, passphrase))
+        if not identities:
+            raise WrongKey("it needs an identity")
+        return bytes(pyrage.decrypt(data, [pyrage.x25519.Identity.from_str(text) for text in identities]))
+    except pyrage.DecryptError as error:
+        wrong = "Decryption failed" if b"scrypt" in kinds else "No matching keys"
+        raise (WrongKey if wrong in str(error) else Damaged)(str(error)) from None

@@ -1,0 +1,161 @@
+"""From a public picture and private files to the photo: the order of section 9."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
+from typing import Any
+
+import numpy as np
+
+from reader import ddm
+from reader.envelope import Damaged, Foreign, Private, Public, is_number, opened_carrier, public_file, require, unpack
+from reader.pictures import START, Photo, decode, digest, fingerprint, luminance, patch_of, png_chunks
+
+NO_NETWORK = ("solid", "blur", "pixelate", "avp")
+
+
+@dataclass(frozen=True)
+class Facts:
+    """The metadata carrier's content."""
+
+    name: str = ""
+    exact: str = ""
+    mode: int = -1
+    exif: bytes = b""
+    xmp: bytes = b""
+    texts: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Restored:
+    """What came of it."""
+
+    photo: Photo
+    opened: list[int]
+    closed: list[int]
+    facts: Facts | None
+    exact: bool  # proven to be the original in every pixel
+    passed_over: list[int]  # places of private files that have another seal
+
+
+def restore(
+    picture: bytes, private: list[Private], mine: frozenset[bytes] = frozenset(), known: frozenset[bytes] = frozenset()
+) -> Restored:
+    """The photo. `private` has NAME.priv first, then others by name; `mine` and `known` are signers."""
+    chunks = png_chunks(picture) if picture.startswith(START) else []
+    found = [body for kind, body in chunks if kind == b"pgRd"]
+    require(len(found) < 2, "two pgRd chunks")
+    photo = decode(picture)
+    used, passed_over = _of_one_seal(private, mine, known)
+    envelopes = found or [file.portable for file in used if file.portable is not None]
+    require(bool(envelopes), "the picture has lost its data, and no private file holds it")
+    public = public_file(envelopes[0])
+    for file in used:
+        _check_belongs(file, public)
+    require((photo.pixels.shape[1], photo.pixels.shape[0]) == public.size, "the picture's size")
+    require(all(file.fingerprint == fingerprint(photo, public.version) for file in used), "the picture was changed")
+    grants = {number: grant for file in used for number, grant in file.grants.items()}
+    require(all(number <= len(public.boxes) for number in grants), "no such face")
+    restored = replace(photo, pixels=photo.pixels.copy(), alpha=None if photo.alpha is None else photo.alpha.copy())
+    for number, grant in sorted(grants.items()):
+        _put_back(restored, public, number, grant)
+    closed = [number for number in range(1, len(public.boxes) + 1) if number not in grants]
+    key = next((file.metadata for file in used if file.metadata is not None), None)
+    facts = None if key is None else _facts(opened_carrier(public, 0, key), public.version)
+    exact = facts is not None and facts.exact != "" and not closed
+    if facts is not None and exact:
+        require(fingerprint(restored, public.version).hex() == facts.exact, "not the photo that was sealed")
+    return Restored(restored, sorted(grants), closed, facts, exact, passed_over)
+
+
+def _of_one_seal(
+    private: list[Private], mine: frozenset[bytes], known: frozenset[bytes]
+) -> tuple[list[Private], list[int]]:
+    """The files that the best one's seal binds, and the places of the others."""
+
+    def rank(file: Private) -> int:
+        signer = b"" if file.seal is None else file.seal.signer
+        return 0 if signer in mine else 1 if signer in known else 2
+
+    best = min(private, key=rank)  # of equals the first
+    used = [file for file in private if file.seal == best.seal]
+    return used, [place for place, file in enumerate(private) if file.seal != best.seal]
+
+
+def _check_belongs(file: Private, public: Public) -> None:
+    if file.id != public.id or file.version != public.version:
+        raise Foreign("a private file of another photo")
+    if file.seal is not None:
+        if file.seal.public != sha256(public.data).digest():
+            raise Foreign("a private file of another public envelope")
+        require(len(file.seal.commitments) == len(public.carriers), "the seal's faces")
+
+
+def owned(public: Public, number: int) -> np.ndarray:
+    """(height, width): which pixels of a box its face owns (section 3)."""
+    x, y, width, height = public.boxes[number - 1]
+    mine = np.ones((height, width), bool)
+    for other, (left, top, wide, high) in enumerate(public.boxes, start=1):
+        if (wide * high, other) < (width * height, number):
+            rows = slice(max(top - y, 0), max(top + high - y, 0))
+            columns = slice(max(left - x, 0), max(left + wide - x, 0))
+            mine[rows, columns] = False
+    return mine
+
+
+def _put_back(photo: Photo, public: Public, number: int, grant: Any) -> None:
+    x, y, width, height = public.boxes[number - 1]
+    mine = owned(public, number)
+    if not mine.any():
+        return  # nothing is opened for a face that owns nothing
+    method_bytes, alpha = _face(opened_carrier(public, number, grant.key), height, width)
+    deep = photo.pixels.dtype == np.uint16
+    if public.methods[number - 1] == "ddm":
+        patch = ddm.restored_patch(method_bytes, grant.feature, grant.check, height, width, deep)
+    else:
+        require(public.methods[number - 1] in NO_NETWORK, "the method is unknown")
+        require(method_bytes[:1] in (b"W", b"P"), "a method byte")
+        patch = patch_of(method_bytes, height, width)
+        require(digest(patch) == grant.check, "a patch's digest")
+    require(patch.dtype == photo.pixels.dtype, "a patch's depth")
+    window = np.s_[y : y + height, x : x + width]
+    photo.pixels[window][mine] = luminance(patch)[mine][:, None] if photo.gray else patch[mine]
+    if photo.alpha is not None and alpha is not None:
+        require(bool(alpha.max() <= np.iinfo(photo.alpha.dtype).max), "alpha beyond the photo's depth")
+        photo.alpha[window][mine] = alpha[mine]
+
+
+def _face(content: bytes, height: int, width: int) -> tuple[bytes, np.ndarray | None]:
+    """Method bytes and alpha (section 5)."""
+    _, header, blobs = unpack(content, "face")
+    require(set(header) == {"kind", "blobs"} and len(blobs) == 2, "a face's members")
+    if not blobs[1]:
+        return blobs[0], None
+    engine = zlib.decompressobj()
+    try:
+        raw = engine.decompress(blobs[1], 2 * height * width)
+    except zlib.error as error:
+        raise Damaged(f"alpha: {error}") from None
+    require(len(raw) == 2 * height * width and engine.eof and not engine.unused_data, "alpha's length")
+    return blobs[0], np.frombuffer(raw, ">u2").reshape(height, width)
+
+
+def _facts(content: bytes, version: int) -> Facts:
+    """Metadata (section 5)."""
+    members = ["name", "format", "exact"] + ["mode"] * (version - 1)
+    _, header, blobs = unpack(content, "metadata", *members)
+    require(len(blobs) == 4 - version, "the metadata's blobs")
+    require(all(isinstance(header[word], str) for word in ("name", "format", "exact")), "the metadata's members")
+    mode = header.get("mode", -1)
+    require(is_number(mode, -1, 511), "the metadata's mode")
+    try:
+        texts = json.loads(blobs[-1].decode())
+        json.dumps(texts, ensure_ascii=False).encode()
+        bytes.fromhex(header["exact"])
+    except (ValueError, RecursionError) as error:
+        raise Damaged(f"the metadata: {error}") from None
+    require(isinstance(texts, dict) and all(isinstance(text, str) for text in texts.values()), "the texts")
+    return Facts(header["name"], header["exact"], mode, blobs[0], blobs[1] if version == 1 else b"", texts)
