@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import ast
-import sys
 from base64 import b64decode
 from pathlib import Path
 
-import numpy as np
 import pytest
-
 import reader
 from test_vectors import FOLDER, Vector, read
 
-ERRORS = {"damaged": reader.Damaged, "wrong-key": reader.WrongKey}
+ERRORS = {"damaged": reader.DamagedError, "wrong-key": reader.WrongKeyError}
 
 
 def as_public(vector: Vector) -> None:

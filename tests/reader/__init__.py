@@ -10,12 +10,22 @@ that photoguard has just made. A section number in a comment is one of docs/form
 
 from reader.age import unlock
 from reader.chips import restored_chip
-from reader.envelope import Damaged, Foreign, Unreadable, WrongKey, opened_carrier, private_file, public_file
+from reader.envelope import (
+    DamagedError,
+    ForeignError,
+    UnreadableError,
+    WrongKeyError,
+    opened_carrier,
+    private_file,
+    public_file,
+)
 from reader.features import feature_file
 from reader.pictures import Photo, digest, fingerprint, png_chunks
 from reader.restore import Restored, restore
 
 __all__ = [
-    "Damaged", "Foreign", "Photo", "Restored", "Unreadable", "WrongKey", "digest", "feature_file", "fingerprint",
-    "opened_carrier", "png_chunks", "private_file", "public_file", "restore", "restored_chip", "unlock",
+    "DamagedError", "ForeignError", "Photo", "Restored", "UnreadableError", "WrongKeyError", "digest",
+    "feature_file",
+    "fingerprint", "opened_carrier", "png_chunks", "private_file", "public_file", "restore", "restored_chip",
+    "unlock",
 ]  # fmt: skip

@@ -6,7 +6,7 @@ from base64 import b64decode
 
 import pyrage
 
-from reader.envelope import Damaged, WrongKey, require
+from reader.envelope import DamagedError, WrongKeyError, require
 
 MAGIC, ARMOR = b"age-encryption.org/v1\n", b"-----BEGIN AGE ENCRYPTED FILE-----"
 HEADER_LIMIT = 1 << 16
@@ -18,7 +18,7 @@ def unlock(data: bytes, identities: list[str] = [], passphrase: str | None = Non
         try:
             data = b64decode(b"".join(data.strip().splitlines()[1:-1]), validate=True)
         except ValueError:
-            raise Damaged("the armor is no base64") from None
+            raise DamagedError("the armor is no base64") from None
     end = data.find(b"\n---", 0, HEADER_LIMIT)
     require(data.startswith(MAGIC) and end > 0, "no age file")
     kinds = [line.split()[1] for line in data[:end].split(b"\n") if line.startswith(b"-> ")]
@@ -26,11 +26,11 @@ def unlock(data: bytes, identities: list[str] = [], passphrase: str | None = Non
     try:
         if b"scrypt" in kinds:
             if passphrase is None:
-                raise WrongKey("it needs a passphrase")
+                raise WrongKeyError("it needs a passphrase")
             return bytes(pyrage.passphrase.decrypt(data, passphrase))
         if not identities:
-            raise WrongKey("it needs an identity")
+            raise WrongKeyError("it needs an identity")
         return bytes(pyrage.decrypt(data, [pyrage.x25519.Identity.from_str(text) for text in identities]))
     except pyrage.DecryptError as error:
         wrong = "Decryption failed" if b"scrypt" in kinds else "No matching keys"
-        raise (WrongKey if wrong in str(error) else Damaged)(str(error)) from None
+        raise (WrongKeyError if wrong in str(error) else DamagedError)(str(error)) from None

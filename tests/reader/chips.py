@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
 from reader.age import unlock
-from reader.envelope import Damaged, WrongKey, require
+from reader.envelope import DamagedError, WrongKeyError, require
 from reader.pictures import Pixels, decode, patch_of
 
 
@@ -46,7 +46,7 @@ def restored_chip(data: bytes, identities: list[str], secret: bytes = b"") -> Pi
     require(len(frame.body) == 32, "the nonce's length")
     nonce = frame.body[:16]
     if _hmac(secret, frame.label(b" nonce") + nonce)[:16] != frame.body[16:]:
-        raise WrongKey("another key model")
+        raise WrongKeyError("another key model")
     _check_tag(pixels, frame, _hmac(secret, frame.label(b" tag") + nonce))
     return _unshuffled(pixels, secret, nonce)
 
@@ -60,7 +60,8 @@ def framed(pixels: Pixels) -> Frame:
     version, kind, length = struct.unpack(">BcI", data[4:10])
     require(version in (1, 2), f"chip version {version}")
     end = 10 + length
-    frame = Frame(version, kind, data[10:end], data[end + 16 : end + 32][: 16 * (version - 1)], pixels.shape[:2])
+    tag = data[end + 16 : end + 16 * version]
+    frame = Frame(version, kind, data[10:end], tag, pixels.shape[:2])
     require(end + 16 * version <= len(data), "the body does not fit")
     require(sha256(frame.sized_label + data[:end]).digest()[:16] == data[end : end + 16], "the check")
     require(kind in (b"S", b"L"), "the kind")
@@ -84,7 +85,7 @@ def _sealed(pixels: Pixels, frame: Frame, identities: list[str]) -> Pixels:
     try:
         plain = ChaCha20Poly1305(key).decrypt(bytes(12), rest, frame.sized_label + head)
     except InvalidTag:
-        raise Damaged("the chip's face was altered") from None
+        raise DamagedError("the chip's face was altered") from None
     _check_tag(pixels, frame, _hmac(key, frame.label(b" tag")))
     size = int.from_bytes(plain[:4], "big")
     require(4 + size <= len(plain) and not plain[4 + size :].strip(b"\0"), "the chip's padding")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from reader.envelope import Damaged, require
+from reader.envelope import DamagedError, require
 from reader.pictures import Pixels, digest, luminance, patch_of
 
 WEIGHTS = Path(__file__).parents[2] / "weights" / "ddm.safetensors"
@@ -66,7 +66,7 @@ def unpacked_maps(data: bytes, rows: int, columns: int) -> np.ndarray:
         if not engine.eof:
             body += engine.decompress(b"", max_length=1)  # nothing but the end mark is left
     except (lzma.LZMAError, EOFError) as error:
-        raise Damaged(f"the maps: {error}") from None
+        raise DamagedError(f"the maps: {error}") from None
     require(len(body) == length and engine.eof and not engine.unused_data, "the maps' length")
     low, step = np.frombuffer(body, "<f2", 2 * PUBLIC_MAPS).astype(np.float32).reshape(2, -1, 1, 1)
     require(bool(np.isfinite([low, step]).all() and (step > 0).all()), "a map's scale")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
@@ -15,29 +16,28 @@ from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
 Header = dict[str, Any]
 SIDE, FACES, BLOB = 1 << 20, 4096, (1 << 31) - 1
-VERSIONS = {"features": (1,), "keymodel": (1,), "everything": (2,)}  # all other kinds: 1 and 2
 
 
-class Unreadable(Exception):
+class UnreadableError(Exception):
     """The pixels cannot be decoded."""
 
 
-class WrongKey(Exception):
+class WrongKeyError(Exception):
     """Whoever reads is no recipient."""
 
 
-class Damaged(Exception):
+class DamagedError(Exception):
     """Everything else in docs/format.md."""
 
 
-class Foreign(Damaged):
+class ForeignError(DamagedError):
     """A private file that is whole, but does not belong to this picture."""
 
 
 def require(holds: bool, why: str) -> None:
     """One MUST of the specification."""
     if not holds:
-        raise Damaged(why)
+        raise DamagedError(why)
 
 
 def is_number(value: Any, low: int, high: int) -> bool:
@@ -45,9 +45,9 @@ def is_number(value: Any, low: int, high: int) -> bool:
     return type(value) is int and low <= value <= high
 
 
-def is_hex(value: Any, length: int) -> bool:
-    """Whether a JSON value is so many bytes in lower case hexadecimal."""
-    return isinstance(value, str) and re.fullmatch(f"[0-9a-f]{{{2 * length}}}", value) is not None
+def is_text(value: Any, pattern: str) -> bool:
+    """Whether a JSON value is a string of this pattern."""
+    return isinstance(value, str) and re.fullmatch(pattern, value) is not None
 
 
 def canonical(header: Header) -> bytes:
@@ -55,17 +55,17 @@ def canonical(header: Header) -> bytes:
     return json.dumps(header, sort_keys=True, separators=(",", ":")).encode()
 
 
-def unpack(data: bytes, kind: str, *members: str) -> tuple[int, Header, list[bytes]]:
+def unpack(data: bytes, kind: str, versions: Sequence[int], *members: str) -> tuple[int, Header, list[bytes]]:
     """Version, header and blobs of an envelope, after the checks in the order of section 2."""
     require(len(data) >= 9 and data[:4] == b"PGRD", "no envelope")
     version, length = struct.unpack(">BI", data[4:9])
-    require(version in VERSIONS.get(kind, (1, 2)), f"version {version}")
+    require(version in versions, f"version {version}")
     require(length <= 1 << 18 and 9 + length <= len(data), "the header's length")
     text = data[9 : 9 + length]
     try:
         header = json.loads(text.decode("ascii"))
     except (ValueError, RecursionError):
-        raise Damaged("the header is no JSON") from None
+        raise DamagedError("the header is no JSON") from None
     require(isinstance(header, dict) and canonical(header) == text, "the header is not canonical")
     require(header.get("kind") == kind, f"not of kind {kind}")
     lengths = header.get("blobs")
@@ -100,9 +100,9 @@ class Public:
 
 def public_file(data: bytes) -> Public:
     """A public envelope."""
-    version, header, blobs = unpack(data, "public", "id", "size", "faces")
+    version, header, blobs = unpack(data, "public", (1, 2), "id", "size", "faces")
     size, faces = header["size"], header["faces"]
-    require(is_hex(header["id"], 16), "id")
+    require(is_text(header["id"], "[0-9a-f]{32}"), "id")
     require(isinstance(size, list) and len(size) == 2 and all(is_number(n, 1, SIDE) for n in size), "size")
     require(isinstance(faces, list) and 1 <= len(faces) <= FACES, "faces")
     require(len(blobs) == len(faces) + version, "as many carriers as faces, and one or two more")
@@ -114,8 +114,7 @@ def public_file(data: bytes) -> Public:
         require(all(is_number(n, low, SIDE) for n, low in zip(box, (0, 0, 1, 1), strict=True)), "a box")
         require(box[0] + box[2] <= size[0] and box[1] + box[3] <= size[1], "a box outside the photo")
         for word in words:
-            require(isinstance(face[word], str), f"a {word}")
-            require(re.fullmatch("[a-z0-9]{1,16}", face[word]) is not None, f"a {word}")
+            require(is_text(face[word], "[a-z0-9]{1,16}"), f"a {word}")
     area = sum(face["box"][2] * face["box"][3] for face in faces)
     require(version == 1 or area <= max(2 * size[0] * size[1], 32_000_000), "the boxes' area")
     return Public(
@@ -143,7 +142,7 @@ def opened_carrier(public: Public, number: int, key: bytes) -> bytes:
     try:
         plain = ChaCha20Poly1305(key).decrypt(bytes(12), public.carriers[number], associated)
     except InvalidTag:
-        raise Damaged(f"carrier {number} was altered") from None
+        raise DamagedError(f"carrier {number} was altered") from None
     require(len(plain) >= 4, "a carrier's frame")
     (length,) = struct.unpack(">I", plain[:4])
     require(len(plain) == padded(4 + length) and not plain[4 + length :].strip(b"\0"), "a carrier's padding")
@@ -189,11 +188,11 @@ class Private:
 
 def private_file(data: bytes) -> Private:
     """A private envelope; that of version 2 with its signature and commitments checked."""
-    version, header, blobs = unpack(data, "private")
+    version, header, blobs = unpack(data, "private", (1, 2))
     flags = ["metadata", "everything", "portable"] if version == 2 else ["metadata", "portable"]
     require(set(header) == {"kind", "blobs", "id", "faces", *flags}, "members")
     numbers = header["faces"]
-    require(is_hex(header["id"], 16), "id")
+    require(is_text(header["id"], "[0-9a-f]{32}"), "id")
     require(isinstance(numbers, list) and all(is_number(n, 1, FACES) for n in numbers), "face numbers")
     require(numbers == sorted(set(numbers)), "face numbers do not ascend")
     require(all(isinstance(header[flag], bool) for flag in flags), "flags")
@@ -236,7 +235,7 @@ def _check_seal(seal: Seal, photo: bytes, fingerprint: bytes, committed: dict[in
     try:
         Ed25519PublicKey.from_public_bytes(seal.signer).verify(seal.signature, signed)
     except InvalidSignature:
-        raise Damaged("the seal's signature") from None
+        raise DamagedError("the seal's signature") from None
     for number, secret in committed.items():
         if secret is not None:
             commitment = sha256(b"photoguard commitment" + struct.pack(">I", number) + secret).digest()

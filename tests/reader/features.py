@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import re
-
 import numpy as np
 
-from reader.envelope import FACES, is_hex, is_number, require, unpack
+from reader.envelope import FACES, is_number, is_text, require, unpack
 
 
 def feature_file(data: bytes) -> list[np.ndarray]:
     """The features of every face: (channels, rows, columns)."""
-    _, header, blobs = unpack(data, "features", "model", "sha256", "shape")
+    _, header, blobs = unpack(data, "features", (1,), "model", "sha256", "shape")
     model, shape = header["model"], header["shape"]
-    require(isinstance(model, str) and re.fullmatch("[a-z0-9][a-z0-9-]{0,31}", model) is not None, "model")
-    require(is_hex(header["sha256"], 32), "sha256")
+    require(is_text(model, "[a-z0-9][a-z0-9-]{0,31}"), "model")
+    require(is_text(header["sha256"], "[0-9a-f]{64}"), "sha256")
     require(isinstance(shape, list) and len(shape) == 3, "shape")
     require(all(is_number(n, 1, 4096) for n in shape) and np.prod(shape) <= 1 << 24, "shape")
     require(1 <= len(blobs) <= FACES, "faces")

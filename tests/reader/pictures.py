@@ -1,4 +1,4 @@
-"""Pixels: PNG with 16 bits by hand, all else through Pillow; fingerprints and luminance (sections 3, 7, 9)."""
+"""Pixels: PNG of 16 bits by hand, all else through Pillow; fingerprint, digest, luminance."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hashlib import sha256
 import numpy as np
 from PIL import Image
 
-from reader.envelope import Damaged, Unreadable, require
+from reader.envelope import DamagedError, UnreadableError, require
 
 Pixels = np.ndarray  # (H, W, 3), uint8 or uint16
 START = b"\x89PNG\r\n\x1a\n"
@@ -56,7 +56,7 @@ def decode(data: bytes) -> Photo:
                 alpha = image.mode in ("LA", "RGBA", "PA") or "transparency" in image.info
                 samples = np.array(image.convert("RGBA" if alpha else "RGB"))
     except (OSError, SyntaxError, ValueError, zlib.error, Image.DecompressionBombError) as error:
-        raise Unreadable(str(error)) from None
+        raise UnreadableError(str(error)) from None
     channels = samples.shape[2]
     pixels = samples[..., :3] if channels > 2 else np.repeat(samples[..., :1], 3, axis=2)
     alpha = samples[..., -1].copy() if channels in (2, 4) else None
@@ -135,6 +135,6 @@ def patch_of(method_bytes: bytes, height: int, width: int) -> Pixels:
             require(image.size == (width, height), "a patch's size")
             patch = np.array(image.convert("RGB")) if kind == b"W" else png_samples(data)
     except (OSError, SyntaxError, ValueError, zlib.error, Image.DecompressionBombError) as error:
-        raise Damaged(f"a patch cannot be decoded: {error}") from None
+        raise DamagedError(f"a patch cannot be decoded: {error}") from None
     require(patch.shape[2] == 3, "a patch's channels")
     return patch
