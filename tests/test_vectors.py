@@ -128,5 +128,6 @@ def generator() -> ModuleType:
     # Dataclasses look their module up by name.
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(sys.modules, "make", module)
+        patch.syspath_prepend(FOLDER)
         spec.loader.exec_module(module)
     return module
