@@ -23,13 +23,14 @@ import torch
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
 from photoguard import envelope, identities, methods, png, sealed
-from photoguard.envelope import Grant, PrivateFile, PublicFace, PublicFile
+from photoguard.envelope import PublicFace, PublicFile
 from photoguard.errors import PhotoguardError
 from photoguard.features import FeatureFile
 from photoguard.geometry import Box, owned
 from photoguard.identities import Recipients
 from photoguard.images import Metadata, Photo, decode
 from photoguard.methods import avp_keys, avp_payload
+from photoguard.private import Grant, PrivateFile
 
 HERE = Path(__file__).parent
 PHOTO_ID, OTHER_ID = bytes(range(16)), bytes(range(16, 32))
@@ -153,18 +154,30 @@ def scene(
         patch[~mine] = 0
         hidden = b"" if photo.alpha is None else stored(photo.alpha[box.window].astype(">u2").tobytes())
         public = b"W" + FLAT_WEBP if webp and n == 0 else b"P" + png_of(patch)
-        sealed_faces.append((contents or {}).get(n + 1) or envelope.pack({"kind": "face"}, [public, hidden]))
+        sealed_faces.append(
+            (contents or {}).get(n + 1) or envelope.pack({"kind": "face"}, [public, hidden], 1)
+        )
         check = (checks or {}).get(n + 1) or methods.digest(patch)
         grants.append(Grant(n + 1, KEYS[n + 1], check, b""))
         pixels[box.window][mine] = np.iinfo(pixels.dtype).max // 2
         if alpha is not None:
             alpha[box.window] = np.iinfo(alpha.dtype).max
     picture = replace(photo, pixels=pixels, alpha=alpha, metadata=Metadata())
-    empty = PublicFile(PHOTO_ID, photo.width, photo.height, tuple(PublicFace(b, method) for b in boxes), ())
-    facts = metadata or sealed.pack_metadata(photo, "photo.jpg", exact)
+    empty = PublicFile(
+        PHOTO_ID, photo.width, photo.height, tuple(PublicFace(b, method) for b in boxes), (), 1
+    )
+    facts = metadata or first_metadata(photo, exact)
     public_file = envelope._seal(empty, KEYS[: len(boxes) + 1], [facts, *sealed_faces])
-    private = PrivateFile(PHOTO_ID, sealed.fingerprint(picture), KEYS[0], tuple(grants))
+    private = PrivateFile(PHOTO_ID, sealed.fingerprint(picture, 1), KEYS[0], tuple(grants))
     return Scene(photo, picture, public_file, private)
+
+
+def first_metadata(photo: Photo, exact: bool) -> bytes:
+    """Metadata as version 1 packed it."""
+    found, same = photo.metadata, sealed.fingerprint(photo, 1).hex() if exact else ""
+    header = {"exact": same, "format": found.format, "kind": "metadata", "name": "photo.jpg"}
+    text = json.dumps(found.text, sort_keys=True).encode()
+    return envelope.pack(header, [found.exif, found.xmp, text], 1)
 
 
 BASE = scene()
@@ -204,7 +217,8 @@ def public_vectors() -> dict[str, Vector]:
         "bad-magic": bad("not photoguard data", "The magic is PGRE.", raw(HEADER, CARRIERS, magic=b"PGRE")),
         "too-short": bad("not photoguard data", "Eight bytes: the header's length is cut.", good[:8]),
         "version-0": bad("version 0", "The version is 0.", raw(HEADER, CARRIERS, version=0)),
-        "version-2": bad("version 2", "The version is 2.", raw(HEADER, CARRIERS, version=2)),
+        "version-2": bad("faces and blobs", "Version 1, stated as 2.", raw(HEADER, CARRIERS, version=2)),
+        "version-3": bad("version 3", "The version is 3.", raw(HEADER, CARRIERS, version=3)),
         "header-beyond-data": bad(
             "longer than the data", "The header's length is one more than there are bytes.", raw(text, [], more=1)),
         "header-length-huge": bad(
@@ -294,7 +308,7 @@ def private_vectors() -> dict[str, Vector]:
     return {
         "ok": ok("Two faces and metadata.", good),
         "ok-one-face": ok("Face 2 alone, without metadata.", good.granting([2], None)),
-        "ok-metadata-only": ok("No face, only the metadata.", good.granting([], True)),
+        "ok-metadata-only": ok("No face, only the metadata.", replace(good, grants=())),
         "ok-portable": ok("The carrier travels here.", replace(good, portable=BASE.public.to_bytes())),
         "ok-feature": ok(
             "Face 1 has a private feature.", replace(good, grants=(replace(good.grants[0], feature=b"feature"),))),
@@ -381,7 +395,7 @@ def resealed(number: int, padded: bytes) -> bytes:
     blobs = [
         ChaCha20Poly1305(key).encrypt(bytes(12), padded if n == number else envelope._pad(content), aad)
         for n, (key, content) in enumerate(zip(KEYS, opened(), strict=False))
-        for aad in [envelope._associated(header, lengths, n)]
+        for aad in [envelope._associated(BASE.public, lengths, n)]
     ]
     return raw({**header, "blobs": lengths}, blobs)
 
@@ -454,7 +468,7 @@ def picture_vectors() -> dict[str, Vector]:
     def ok(comment: str, made: Scene, private: Sequence[PrivateFile] = (), **fields: Any) -> Vector:
         given = list(private) or [made.private]
         expected = {"opened": "1,2", "closed": "", "name": "photo.jpg", "exact": "yes",
-                    "restored": sealed.fingerprint(made.original).hex(), **fields}  # fmt: skip
+                    "restored": sealed.fingerprint(made.original, 1).hex(), **fields}  # fmt: skip
         body = made.png(chunks=[] if given[0].portable else None)
         return Vector("ok", "picture", comment, body, {"private": encoded(given), **expected})
 
@@ -466,11 +480,11 @@ def picture_vectors() -> dict[str, Vector]:
         return bad(says, comment, made.png(), [made.private])
 
     def face(blobs: Sequence[bytes], **header: Any) -> dict[int, bytes]:
-        return {1: envelope.pack({"kind": "face", **header}, blobs)}
+        return {1: envelope.pack({"kind": "face", **header}, blobs, 1)}
 
     def facts(text: bytes = b"{}", blobs: Sequence[bytes] = (b"", b""), **header: Any) -> bytes:
         return envelope.pack(
-            {"exact": "", "format": "", "kind": "metadata", "name": "", **header}, [*blobs, text]
+            {"exact": "", "format": "", "kind": "metadata", "name": "", **header}, [*blobs, text], 1
         )
 
     ours = (png.CHUNK, BASE.public.to_bytes())
@@ -499,10 +513,10 @@ def picture_vectors() -> dict[str, Vector]:
         "ok-overlap": ok("The boxes overlap; the smaller one owns what they share.", scene(boxes=overlap)),
         "ok-overlap-one": ok(
             "Only face 2 of two that overlap; face 1 stays covered.", one, [one.private.granting([2], False)],
-            opened="2", closed="1", name="", exact="no", restored=sealed.fingerprint(Photo(shown)).hex()),
+            opened="2", closed="1", name="", exact="no", restored=sealed.fingerprint(Photo(shown), 1).hex()),
         "ok-two-files": ok(
             "Two private files add up.", BASE,
-            [BASE.private.granting([1], False), BASE.private.granting([2], True)]),
+            [BASE.private.granting([1], False), replace(BASE.private, grants=BASE.private.grants[1:])]),
         "ok-portable": ok("The carrier travels in the private file.", BASE,
                           [replace(BASE.private, portable=BASE.public.to_bytes())]),
         "two-chunks": bad("more than one", "Two pgRd chunks.", BASE.png(chunks=[ours, ours])),
