@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from photoguard.envelope import pack, unpack
+from photoguard.envelope import VERSION, pack, unpack
 from photoguard.errors import DamagedError
 from photoguard.images import Metadata, Photo
 
@@ -25,9 +25,11 @@ class SealedMetadata:
     metadata: Metadata
 
 
-def fingerprint(photo: Photo) -> bytes:
-    """SHA-256 over everything a picture shows."""
+def fingerprint(photo: Photo, version: int = VERSION) -> bytes:
+    """SHA-256 over everything a picture shows; in version 1, its color profile left out."""
     label = f"{photo.pixels.dtype.name} {photo.width}x{photo.height} alpha={photo.alpha is not None}"
+    if version > 1:
+        label += f" icc={sha256(photo.icc).hexdigest() if photo.icc else 'none'}"
     hasher = sha256(label.encode() + b"\0")
     hasher.update(np.ascontiguousarray(photo.pixels).data.cast("B"))
     if photo.alpha is not None:
@@ -47,9 +49,9 @@ def pack_metadata(photo: Photo, name: str, exact: bool) -> bytes:
     return pack(header, [photo.metadata.exif, photo.metadata.xmp, text])
 
 
-def unpack_metadata(data: bytes) -> SealedMetadata:
+def unpack_metadata(data: bytes, version: int = VERSION) -> SealedMetadata:
     """What `pack_metadata` packed."""
-    header, blobs = unpack(data, "metadata")
+    header, blobs = unpack(data, "metadata", version)
     if set(header) != {"exact", "format", "name"} or len(blobs) != 3:
         raise DamagedError("the sealed metadata has missing or unknown fields")
     if not all(isinstance(value, str) for value in header.values()):
@@ -64,15 +66,22 @@ def unpack_metadata(data: bytes) -> SealedMetadata:
     return SealedMetadata(header["name"], exact, Metadata(header["format"], blobs[0], blobs[1], text))
 
 
+def pack_everything(photo: Photo) -> bytes:
+    """The whole of the original's metadata."""
+    return pack({"kind": "everything"}, [])
+
+
 def pack_face(public: bytes, alpha: NDArray[Any] | None) -> bytes:
-    """A face carrier's content: the method's bytes, and the alpha under the cover."""
+    """A face carrier's content: the method's bytes, and the alpha of the face's own pixels."""
     alpha_bytes = b"" if alpha is None else zlib.compress(np.ascontiguousarray(alpha).astype(">u2").tobytes())
     return pack({"kind": "face"}, [public, alpha_bytes])
 
 
-def unpack_face(data: bytes, height: int, width: int) -> tuple[bytes, NDArray[np.uint16] | None]:
+def unpack_face(
+    data: bytes, height: int, width: int, version: int = VERSION
+) -> tuple[bytes, NDArray[np.uint16] | None]:
     """What `pack_face` packed."""
-    header, blobs = unpack(data, "face")
+    header, blobs = unpack(data, "face", version)
     if header or len(blobs) != 2:
         raise DamagedError("a sealed face has missing or unknown fields")
     if not blobs[1]:

@@ -14,9 +14,9 @@ from nursery import Nursery
 from test_faults import REGION, pair, picture
 
 from photoguard import identities
-from photoguard.envelope import PrivateFile
 from photoguard.errors import UnreadableError, UsageError, WrongKeyError
 from photoguard.identities import Recipients
+from photoguard.private import PrivateFile
 
 needs_age = pytest.mark.skipif(
     not shutil.which("age"), reason="the age program is not installed (Debian: age)"

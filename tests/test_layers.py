@@ -14,9 +14,10 @@ PACKAGE = ROOT / "photoguard"
 LAYERS = {
     "errors": 0,
     "remote": 1, "interruption": 1, "png": 1, "jpeg": 1, "geometry": 1, "identities": 1, "nets": 1,
+    "signing": 1,
     "files": 2,
     "images": 3, "envelope": 3, "weights": 3, "preview": 3, "pictures": 3,
-    "sealed": 4, "detection": 4, "recognizers": 4, "labels": 4, "features": 4,
+    "sealed": 4, "private": 4, "opening": 5, "detection": 4, "recognizers": 4, "labels": 4, "features": 4,
     "methods": 5,
     "protect": 6, "match": 6, "reveal": 7,
     "batch": 8, "train": 8, "evaluate": 8,

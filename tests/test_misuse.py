@@ -272,7 +272,7 @@ def test_a_key_that_others_can_read_is_warned_about(nursery: Nursery, photo: Pat
 
 
 BUGS = {
-    "in a parser": "import photoguard.envelope as e\ne.PrivateFile.from_bytes = lambda data: {}[data]",
+    "in a parser": "import photoguard.private as e\ne.PrivateFile.from_bytes = lambda data: {}[data]",
     "in the seal": "import photoguard.identities as i\ndef unseal(*secrets): raise ValueError(secrets)\n"
     "i.unseal = unseal",
     "with its secrets as text": "import photoguard.identities as i\n"

@@ -11,7 +11,9 @@ from photoguard import files, identities, png, remote
 from photoguard.batch.plan import Task
 from photoguard.errors import PhotoguardError, UnreadableError, UsageError
 from photoguard.identities import Ask, Identity, Recipients
+from photoguard.opening import Makers, open_private
 from photoguard.protect import Options, Protection, protect_file
+from photoguard.signing import Signer
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,7 @@ class Encrypting:
 
     options: Options
     recipients: Recipients
+    signer: Signer | None = None
     proof: tuple[Identity, ...] = ()
     force: bool = False
     tidy: bool = True  # not for many photos: the run itself does it once a folder
@@ -63,6 +66,7 @@ class Encrypting:
             task.private,
             self.options,
             self.recipients,
+            signer=self.signer,
             proof=self.proof,
             force=self.force or may_replace(task),
             tidy=self.tidy,
@@ -126,6 +130,7 @@ class Restoring:
 
     identities: tuple[Identity, ...]
     private: tuple[Path, ...] = ()  # those beside the picture when empty
+    makers: Makers = field(default_factory=dict)  # whose signatures are known
     changed: bool = False
     max_pixels: int = 1 << 62
     force: bool = False
@@ -161,22 +166,26 @@ class Restoring:
         if chip is None and not beside:
             expected = files.shown(files.private_beside(task.source))
             raise UnreadableError(f"{expected} does not exist", "name the private file with --private")
+        made_by: str | None = None
+        notices: tuple[str, ...] = ()
         if chip is not None:
             restored = reveal.reveal_chip(chip, self.identities, self._asked(), self.key_model)
         else:
-            secrets = [files.read_file(path) for path in beside]
-            opened = reveal.open_private(secrets, self.identities, self._asked())
-            restored = reveal.reveal(data, opened, self.changed, self.max_pixels)
+            secrets = {files.shown(path.name): files.read_file(path) for path in beside}
+            opened = open_private(secrets, self.identities, self._asked(), self.makers)
+            restored = reveal.reveal(data, opened.files, self.changed, self.max_pixels)
+            made_by, notices = opened.made_by, opened.notices
         record = {
             "picture": str(task.source), "opened": list(restored.opened), "closed": list(restored.closed),
-            "exact": restored.exact, "changed": restored.changed, "name": restored.name,
+            "exact": restored.exact, "changed": restored.changed, "name": restored.name, "made_by": made_by,
         }  # fmt: skip
         if self.write:
             with files.staged(task.public.parent, force, self.tidy) as stage:
                 stage.add(task.public.name, images.encode_restored(restored.photo))
                 stage.publish()
             record["restored"] = str(task.public)
-        return Report(record, (task.public,) if self.write else (), len(restored.opened), len(data))
+        outputs = (task.public,) if self.write else ()
+        return Report(record, outputs, len(restored.opened), len(data), notices)
 
     def _asked(self) -> Ask | None:
         known = self.passphrase

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from photoguard import files, identities
+from photoguard import files, identities, signing
 from photoguard.cli import options
 from photoguard.cli.key_models import (
     Images,
@@ -31,6 +31,8 @@ from photoguard.errors import (
     WrongKeyError,
 )
 from photoguard.identities import Identity, Recipients
+from photoguard.opening import YOU
+from photoguard.signing import Signer
 
 PUBLIC = ".pub"  # the recipients file beside an identity: your own key, and the recovery key's
 PROOF = b"photoguard recovery proof"
@@ -224,6 +226,21 @@ def load_identities(key: Path | None, voice: Voice) -> list[Identity]:
     if files.readable_by_others(path):
         voice.warn(f"others can read {files.shown(path)}; mend it with: chmod 600 {files.shown(path)}")
     return identities.parse_identities(data, ask_passphrase)
+
+
+def load_signer(voice: Voice) -> Signer | None:
+    """What signs your files; None where the identity is locked or there is none."""
+    path = default_identity()
+    if not path.exists():
+        return None
+    data = files.read_file(path)
+    return None if data.startswith(identities.AGE_MAGIC) else signing.signer_of(data.decode())
+
+
+def known_signers(voice: Voice) -> dict[bytes, str]:
+    """Whose signatures are known, and what to call them."""
+    own = load_signer(voice)
+    return {} if own is None else {own.public: YOU}
 
 
 def journal_key(voice: Voice, make: bool = True) -> bytes | None:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 KIND = "keymodel"
 SECRET = 32
+VERSION = 1
 
 
 @dataclass(frozen=True)
@@ -41,13 +42,13 @@ class KeyModel:
         """The envelope, to be encrypted with age."""
         config = {name: getattr(self.generator.config, name) for name in FIELDS}
         return envelope.pack(
-            {"kind": KIND}, [self.secret, weights.packed(self.generator.state_dict(), config)]
+            {"kind": KIND}, [self.secret, weights.packed(self.generator.state_dict(), config)], VERSION
         )
 
     @staticmethod
     def from_bytes(data: bytes) -> KeyModel:
         """Parse and check."""
-        header, blobs = envelope.unpack(data, KIND)
+        header, blobs = envelope.unpack(data, KIND, VERSION)
         if header or len(blobs) != 2 or len(blobs[0]) != SECRET:
             raise DamagedError("the key model has missing or unknown parts")
         return KeyModel(blobs[0], _generator(blobs[1]))

@@ -94,7 +94,8 @@ def public_vectors() -> dict[str, Vector]:
         "bad-magic": bad("not photoguard data", "The magic is PGRE.", raw(HEADER, CARRIERS, magic=b"PGRE")),
         "too-short": bad("not photoguard data", "Eight bytes: the header's length is cut.", good[:8]),
         "version-0": bad("version 0", "The version is 0.", raw(HEADER, CARRIERS, version=0)),
-        "version-2": bad("version 2", "The version is 2.", raw(HEADER, CARRIERS, version=2)),
+        "version-2": bad("faces and blobs", "Version 1, stated as 2.", raw(HEADER, CARRIERS, version=2)),
+        "version-3": bad("version 3", "The version is 3.", raw(HEADER, CARRIERS, version=3)),
         "header-beyond-data": bad(
             "longer than the data", "The header's length is one more than there are bytes.", raw(text, [], more=1)),
         "header-length-huge": bad(

@@ -20,7 +20,7 @@ import numpy as np
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
 from photoguard import methods
-from photoguard.geometry import Box, owned
+from photoguard.geometry import Box
 from photoguard.images import Metadata, Photo
 
 START, CHUNK = b"\x89PNG\r\n\x1a\n", b"pgRd"
@@ -239,6 +239,15 @@ def gradient(dtype: type = np.uint8, grey: bool = False) -> np.ndarray[Any, Any]
     return (pixels * (257 if dtype is np.uint16 else 1)).astype(dtype)
 
 
+def owned(boxes: Sequence[Box], number: int) -> np.ndarray[Any, Any]:
+    """Which pixels of a box are its own: the smallest one's that holds them, of equal ones the first's."""
+    owners = np.full((max(b.y + b.height for b in boxes), max(b.x + b.width for b in boxes)), -1)
+    for n in sorted(range(len(boxes)), key=lambda n: (boxes[n].area, n), reverse=True):
+        owners[boxes[n].window] = n
+    mine: np.ndarray[Any, Any] = owners[boxes[number].window] == number
+    return mine
+
+
 def scene(
     photo: Photo | None = None, boxes: Sequence[Box] = BOXES, *, contents: dict[int, bytes] | None = None,
     checks: dict[int, bytes] | None = None, exact: bool = True, metadata: bytes | None = None,
@@ -253,7 +262,7 @@ def scene(
     pixels, alpha = photo.pixels.copy(), None if photo.alpha is None else photo.alpha.copy()
     sealed_faces, grants = [], []
     for n, box in enumerate(boxes):
-        mine, patch = owned(list(boxes), n), photo.pixels[box.window].copy()
+        mine, patch = owned(boxes, n), photo.pixels[box.window].copy()
         patch[~mine] = 0
         hidden = b"" if photo.alpha is None else stored(photo.alpha[box.window].astype(">u2").tobytes())
         public = b"W" + FLAT_WEBP if webp and n == 0 else b"P" + png_of(patch)
