@@ -21,24 +21,28 @@ def restored_patch(
     method_bytes: bytes, feature: bytes, check: bytes, height: int, width: int, deep: bool
 ) -> Pixels:
     """The patch, its check proven."""
-    kind, maps = method_bytes[:1], method_bytes[1:]
-    if kind in (b"W", b"P"):
+    if method_bytes[:1] in (b"W", b"P"):
         patch = patch_of(method_bytes, height, width)
         require(digest(patch) == check, "a patch's digest")
         return patch
-    require(kind in (b"M", b"R"), "a method byte")
-    residual = b""
-    if kind == b"R":
-        require(not deep, "a residual of 16 bits")
-        length = int.from_bytes(maps[:4], "big")
-        maps, residual = maps[4 : 4 + length], maps[4 + length :]
-    patch = _decoded(maps, feature, height, width)
-    if residual:
-        patch = np.clip(patch.astype(int) + patch_of(b"W" + residual, height, width) - 128, 0, 255)
-        patch = patch.astype(np.uint8)
+    require(method_bytes[:1] == b"M" or (method_bytes[:1] == b"R" and not deep), "a method byte")
+    patch = network_patch(method_bytes, feature, height, width)
     off = np.abs(sketch(patch).astype(int) - np.frombuffer(check, np.uint8).reshape(4, 8))
     require(bool(off.max() <= 3), "a patch's sketch")
     return patch.astype(np.uint16) * 257 if deep else patch
+
+
+def network_patch(method_bytes: bytes, feature: bytes, height: int, width: int) -> Pixels:
+    """What the network makes of `M` or `R`, the residual added."""
+    maps, residual = method_bytes[1:], b""
+    if method_bytes[:1] == b"R":
+        end = 4 + int.from_bytes(maps[:4], "big")
+        maps, residual = maps[4:end], maps[end:]
+    patch = _decoded(maps, feature, height, width)
+    if not residual:
+        return patch
+    better = patch.astype(int) + patch_of(b"W" + residual, height, width) - 128
+    return np.clip(better, 0, 255).astype(np.uint8)
 
 
 def _decoded(maps: bytes, feature: bytes, height: int, width: int) -> Pixels:

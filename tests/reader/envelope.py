@@ -60,7 +60,7 @@ def unpack(data: bytes, kind: str, versions: Sequence[int], *members: str) -> tu
     require(len(data) >= 9 and data[:4] == b"PGRD", "no envelope")
     version, length = struct.unpack(">BI", data[4:9])
     require(version in versions, f"version {version}")
-    require(length <= 1 << 18 and 9 + length <= len(data), "the header's length")
+    require(length <= 1 << (17 + version) and 9 + length <= len(data), "the header's length")
     text = data[9 : 9 + length]
     try:
         header = json.loads(text.decode("ascii"))
@@ -211,6 +211,8 @@ def private_file(data: bytes) -> Private:
         require(all(number < last for number in numbers), "a face without a commitment")
         _check_seal(seal, bytes.fromhex(header["id"]), fingerprint, committed)
     portable = rest.pop(0) if header["portable"] else None
+    if seal is not None and portable is not None:
+        require(seal.public == sha256(portable).digest(), "the portable envelope")
     return Private(version, header["id"], fingerprint, grants, *keys.values(), portable, seal)
 
 

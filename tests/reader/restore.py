@@ -94,9 +94,12 @@ def _of_one_seal(
         signer = b"" if file.seal is None else file.seal.signer
         return 0 if signer in mine else 1 if signer in known else 2
 
-    best = min(private, key=rank)  # of equals the first
-    used = [file for file in private if file.seal == best.seal]
-    return used, [place for place, file in enumerate(private) if file.seal != best.seal]
+    def sealing(file: Private) -> object:
+        return file.seal or (file.id, file.fingerprint)  # version 1 has no seal
+
+    best = sealing(min(private, key=rank))  # of equals the first
+    used = [file for file in private if sealing(file) == best]
+    return used, [place for place, file in enumerate(private) if sealing(file) != best]
 
 
 def _check_belongs(file: Private, public: Public) -> None:

@@ -19,7 +19,9 @@ from typing import Any
 
 import numpy as np
 import torch
+import version2
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
+from gaps import gap_vectors
 from stones import (
     BASE,
     BOXES,
@@ -634,7 +636,7 @@ GROUPS: dict[str, Callable[[], dict[str, Vector]]] = {
     "public": public_vectors,
     "private": private_vectors,
     "carrier": carrier_vectors,
-    "picture": picture_vectors,
+    "picture": lambda: picture_vectors() | gap_vectors(),
     "age": age_vectors,
     "features": features_vectors,
     "chip": chip_vectors,
@@ -643,9 +645,11 @@ GROUPS: dict[str, Callable[[], dict[str, Vector]]] = {
 
 def vectors() -> dict[str, str]:
     """Every vector's file name and text."""
+    groups = [(group, "", make) for group, make in GROUPS.items()]
+    groups += [(group, "v2-", make) for group, make in version2.GROUPS.items()]
     return {
-        f"{group}-{name}.txt": vector.text()
-        for group, make in GROUPS.items()
+        f"{group}-{prefix}{name}.txt": vector.text()
+        for group, prefix, make in groups
         for name, vector in make().items()
     }
 
