@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import ast
+import sys
 from base64 import b64decode
 from pathlib import Path
+from typing import Any
 
+import cv2
+import numpy as np
 import pytest
 import reader
+from conftest import PORTRAIT
 from test_vectors import FOLDER, Vector, assert_near, read
+
+from photoguard import identities, images, opening, protect, reveal
+from photoguard.geometry import Box
+from photoguard.methods import Settings
+from photoguard.private import PrivateFile
 
 ERRORS = {"damaged": reader.DamagedError, "wrong-key": reader.WrongKeyError}
 
@@ -71,3 +82,165 @@ def test_vector(path: Path) -> None:
     else:
         with pytest.raises(ERRORS[vector["expect"]]):
             read_it(vector)
+
+
+# Files that photoguard has just made
+
+TEXT, RECIPIENT = identities.generate()
+KEY = TEXT.splitlines()[-1]
+STRANGER = identities.generate()[0].splitlines()[-1]
+US = identities.Recipients((RECIPIENT,))
+BOXES = (Box(8, 8, 72, 64), Box(56, 40, 48, 80), Box(120, 16, 64, 64))  # the first two overlap
+
+
+def photo(kind: str) -> bytes:
+    """160 rows of 208 pixels with something to see, as a PNG."""
+    y, x = np.mgrid[:160, :208]
+    waves = [128 + 100 * np.sin(x / a + y / b) for a, b in ((9, 14), (17, 6), (25, 31))]
+    pixels = np.stack(waves, axis=-1).astype(np.uint8)
+    alpha = ((x + y) % 256).astype(np.uint8)
+    deep = pixels.astype(np.uint16) * 256 + pixels[..., ::-1]
+    channels = {
+        "color": cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), "gray": pixels[..., 0], "gray16": deep[..., 0],
+        "alpha": np.dstack([pixels, alpha]), "deep": deep,
+        "alpha16": np.dstack([deep, alpha.astype(np.uint16) * 257]),
+    }  # fmt: skip
+    done, png = cv2.imencode(".png", channels[kind])
+    assert done
+    return png.tobytes()
+
+
+class Files:
+    """A photo that photoguard protected: the bytes on disk, and what photoguard itself restores."""
+
+    def __init__(self, folder: Path, data: bytes, **options: Any) -> None:
+        source, public, private = folder / "a.png", folder / "a.pub.png", folder / "a.priv"
+        source.write_bytes(data)
+        chosen = {"faces": "none", "regions": BOXES, **options}
+        protect.protect_file(source, public, private, protect.Options(**chosen), US)
+        self.original = images.decode(data, "the photo")
+        self.public, self.private = public.read_bytes(), private.read_bytes()
+
+    def grant(self, numbers: list[int]) -> bytes:
+        """A private file for some faces."""
+        file = PrivateFile.from_bytes(identities.unseal(self.private, [identities.Identity(KEY.encode())]))
+        return identities.seal(file.granting(numbers, None).to_bytes(), US)
+
+    def restored(self, private: bytes | None = None) -> images.Photo:
+        """By photoguard."""
+        given = {"a.priv": private or self.private}
+        opened = opening.open_private(given, [identities.Identity(KEY.encode())])
+        return reveal.reveal(self.public, opened.files).photo
+
+
+def by_reader(files: Files, *private: bytes) -> reader.Restored:
+    """By the second reader."""
+    opened = [reader.private_file(reader.unlock(data, [KEY])) for data in private or (files.private,)]
+    return reader.restore(files.public, opened)
+
+
+def off(one: images.Photo, other: reader.Photo) -> int:
+    """The largest difference."""
+    assert one.pixels.dtype == other.pixels.dtype
+    assert (one.alpha is None) == (other.alpha is None)
+    if one.alpha is not None:
+        assert np.array_equal(one.alpha, other.alpha)
+    return int(np.abs(one.pixels.astype(int) - other.pixels).max())
+
+
+@pytest.mark.parametrize("kind", ["color", "gray", "gray16", "alpha", "deep", "alpha16"])
+@pytest.mark.parametrize("method", ["ddm", "solid"])
+def test_exact(tmp_path: Path, method: str, kind: str) -> None:
+    files = Files(tmp_path, photo(kind), method=method, settings=Settings(exact=True))
+    restored = by_reader(files)
+    assert restored.exact
+    assert (restored.opened, restored.closed) == ([1, 2, 3], [])
+    assert off(files.original, restored.photo) == 0
+
+
+@pytest.mark.parametrize("kind", ["color", "gray", "alpha"])
+@pytest.mark.parametrize("method", ["ddm", "solid", "blur", "pixelate", "avp"])
+def test_every_method(tmp_path: Path, method: str, kind: str) -> None:
+    files = Files(tmp_path, photo(kind), method=method)
+    restored = by_reader(files)
+    assert not restored.exact
+    assert restored.facts is not None
+    assert restored.facts.name == "a.png"
+    assert off(files.restored(), restored.photo) <= (1 if method == "ddm" else 0)
+
+
+def test_quality(tmp_path: Path) -> None:
+    files = Files(tmp_path, photo("color"), settings=Settings(quality=38))
+    assert off(files.restored(), by_reader(files).photo) <= 1
+
+
+@pytest.mark.parametrize("size", [(16, 16), (24, 160), (200, 8), (3, 5)])
+def test_faces_of_all_shapes(tmp_path: Path, size: tuple[int, int]) -> None:
+    files = Files(tmp_path, photo("color"), regions=(Box(1, 0, *size),))
+    assert off(files.restored(), by_reader(files).photo) <= 1
+
+
+def test_portable(tmp_path: Path) -> None:
+    files = Files(tmp_path, photo("color"), portable=True, settings=Settings(exact=True))
+    assert b"pgRd" not in [kind for kind, _ in reader.png_chunks(files.public)]
+    assert off(files.original, by_reader(files).photo) == 0
+
+
+@pytest.mark.parametrize("numbers", [[1], [2], [1, 3]])
+def test_a_grant_opens_its_faces_and_no_others(tmp_path: Path, numbers: list[int]) -> None:
+    files = Files(tmp_path, photo("alpha"), settings=Settings(exact=True))
+    private = files.grant(numbers)
+    restored = by_reader(files, private)
+    assert restored.opened == numbers
+    assert restored.closed == [n for n in (1, 2, 3) if n not in numbers]
+    assert restored.facts is None
+    assert restored.everything is None
+    assert off(files.restored(private), restored.photo) == 0
+
+
+def test_grants_add_up(tmp_path: Path) -> None:
+    files = Files(tmp_path, photo("alpha"), settings=Settings(exact=True))
+    restored = by_reader(files, files.grant([2]), files.grant([1, 3]))
+    assert off(files.original, restored.photo) == 0
+
+
+def test_the_portrait(tmp_path: Path) -> None:
+    files = Files(tmp_path, PORTRAIT.read_bytes(), faces="all", regions=())
+    restored = by_reader(files)
+    assert restored.opened == [1]
+    assert off(files.restored(), restored.photo) <= 1
+
+
+def test_a_passphrase(tmp_path: Path) -> None:
+    files = Files(tmp_path, photo("color"))
+    plain = reader.unlock(files.private, [KEY])
+    locked = identities.seal(plain, identities.Recipients(passphrase="four random words here"))
+    assert reader.unlock(locked, passphrase="four random words here") == plain
+    with pytest.raises(reader.WrongKeyError):
+        reader.unlock(locked, passphrase="other words")
+
+
+def test_a_stranger_has_the_wrong_key(tmp_path: Path) -> None:
+    files = Files(tmp_path, photo("color"))
+    with pytest.raises(reader.WrongKeyError):
+        reader.unlock(files.private, [STRANGER])
+
+
+def test_damage(tmp_path: Path) -> None:
+    files = Files(tmp_path, photo("color"))
+    private = reader.private_file(reader.unlock(files.private, [KEY]))
+    with pytest.raises(reader.DamagedError):
+        reader.unlock(files.private[:-1], [KEY])
+    with pytest.raises(reader.DamagedError):
+        reader.restore(files.public[:-1], [private])
+    with pytest.raises(reader.DamagedError):
+        reader.restore(files.public.replace(b"pgRd", b"pgRe"), [private])
+
+
+def test_it_imports_nothing_of_photoguard() -> None:
+    allowed = {"PIL", "cryptography", "numpy", "pyrage", "reader"} | sys.stdlib_module_names
+    for path in Path(reader.__file__).parent.glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            assert {name.split(".")[0] for name in names} <= allowed, path.name
