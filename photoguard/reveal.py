@@ -138,7 +138,7 @@ def _paste(photo: Photo, public: envelope.PublicFile, grants: Sequence[Grant]) -
             _same_kind(patch, pixels[box.window])
             pixels[box.window][own] = (as_grey(patch) if photo.grey else patch)[own]
             if alpha is not None and hidden_alpha is not None:
-                alpha[box.window][own] = hidden_alpha.astype(alpha.dtype)[own]
+                alpha[box.window][own] = _as_deep(hidden_alpha, alpha.dtype)[own]
     return replace(photo, pixels=pixels, alpha=alpha)
 
 
@@ -152,6 +152,12 @@ def _method(name: str) -> methods.Method:
 def _same_kind(patch: NDArray[Any], place: NDArray[Any]) -> None:
     if patch.shape != place.shape or patch.dtype != place.dtype:
         raise DamagedError("a sealed face does not fit its place", CHANGED_HINT)
+
+
+def _as_deep(alpha: NDArray[Any], depth: np.dtype[Any]) -> NDArray[Any]:
+    if alpha.max() > np.iinfo(depth).max:  # 300 in 8 bits would come back as 44
+        raise DamagedError("a sealed face's alpha is deeper than the photo")
+    return alpha.astype(depth)
 
 
 def _content(public: envelope.PublicFile, grant: Grant) -> tuple[bytes, NDArray[Any] | None]:

@@ -137,7 +137,7 @@ def alpha_vectors() -> dict[str, Vector]:
             "Only face 1 of two that overlap: its alpha is put back where it owns the pixel.", one,
             private=[one.private.granting([1], False)], opened="1", closed="2", name="", exact="no",
             restored=fingerprint(Photo(shown, shown_alpha)).hex()),
-        "alpha-300": bad("alpha", "A value of 300 in a photo of 8 bits.", scene(alpha, contents=face(300), exact=False)),
+        "alpha-300": bad("alpha is deeper", "A value of 300 in a photo of 8 bits.", scene(alpha, contents=face(300), exact=False)),
         "alpha-more": bad("wrong size", "Face 1's alpha inflates to a pixel more.", scene(alpha, contents=more)),
     }  # fmt: skip
 

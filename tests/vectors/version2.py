@@ -464,7 +464,7 @@ def bad_contents() -> dict[str, Vector]:
     )
     old = pack({"kind": "face"}, [b"P" + png_of(GOOD.original.pixels[BOXES[0].window]), b""])
     return {
-        "alpha-300": bad("alpha", "A value of 300 in a photo of 8 bits.", deep.png(), [deep.private()]),
+        "alpha-300": bad("alpha is deeper", "A value of 300 in a photo of 8 bits.", deep.png(), [deep.private()]),
         "face-version-1": inside("", "Face 1's content is of version 1.", 1, old),
         "exact-wrong": meta("The photo's fingerprint is of another photo.", "photo is not the one", exact=bytes(32).hex()),
         "exact-version-1": meta(
