@@ -4,7 +4,7 @@ It imports nothing of photoguard and no torch: only numpy, Pillow, cryptography,
 library. It shows what another implementation has to do, and the tests run it over every vector and over files
 that photoguard has just made. A section number in a comment is one of docs/format.md.
 
-    private = [private_file(unlock(data, identities=[text]))]
+    private = private_files([data], ["AGE-SECRET-KEY-1..."])
     photo = restore(public_png, private).photo
 """
 
@@ -21,11 +21,10 @@ from reader.envelope import (
 )
 from reader.features import feature_file
 from reader.pictures import Photo, digest, fingerprint, png_chunks
-from reader.restore import Restored, restore
+from reader.restore import Restored, private_files, restore
 
 __all__ = [
     "DamagedError", "ForeignError", "Photo", "Restored", "UnreadableError", "WrongKeyError", "digest",
-    "feature_file",
-    "fingerprint", "opened_carrier", "png_chunks", "private_file", "public_file", "restore", "restored_chip",
-    "unlock",
+    "feature_file", "fingerprint", "opened_carrier", "png_chunks", "private_file", "private_files",
+    "public_file", "restore", "restored_chip", "unlock",
 ]  # fmt: skip

@@ -13,7 +13,18 @@ import numpy as np
 
 from reader import ddm
 from reader import envelope as env
-from reader.envelope import DamagedError, ForeignError, Private, Public, is_number, is_text, require, unpack
+from reader.age import unlock
+from reader.envelope import (
+    DamagedError,
+    ForeignError,
+    Private,
+    Public,
+    WrongKeyError,
+    is_number,
+    is_text,
+    require,
+    unpack,
+)
 from reader.pictures import START, Photo, decode, digest, fingerprint, luminance, patch_of, png_chunks
 
 NO_NETWORK = ("solid", "blur", "pixelate", "avp")
@@ -50,6 +61,19 @@ class Restored:
     everything: Everything | None
     exact: bool  # proven to be the original in every pixel
     passed_over: list[int]  # places of private files that have another seal
+
+
+def private_files(files: list[bytes], identities: list[str], passphrase: str | None = None) -> list[Private]:
+    """Those that open and are whole; where there is none, the first one's error."""
+    whole, failed = [], []
+    for data in files:
+        try:
+            whole.append(env.private_file(unlock(data, identities, passphrase)))
+        except (DamagedError, WrongKeyError) as error:
+            failed.append(error)
+    if not whole:
+        raise failed[0]
+    return whole
 
 
 def restore(
