@@ -104,7 +104,7 @@ def _public(chunk: bytes | None, private: Sequence[PrivateFile]) -> envelope.Pub
     if any(file.photo_id != public.photo_id for file in private):
         raise DamagedError("the private file belongs to another photo", "look for the one made with it")
     digest = sha256(carried).digest()
-    if any(file.version != public.version or not file.fits(digest) for file in private):
+    if any(file.version != public.version or not file.fits(digest, len(public.faces)) for file in private):
         raise DamagedError(
             "the picture's sealed data is not what was sealed first", "get it again from where it came from"
         )

@@ -20,6 +20,7 @@ from stones import (
     FLAT_WEBP,
     KEYS,
     Grant,
+    Photo,
     PrivateFile,
     Scene,
     Vector,
@@ -36,7 +37,6 @@ from stones import (
 
 from photoguard import methods
 from photoguard.geometry import Box
-from photoguard.images import Photo
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))  # the second reader, so that no vector repeats photoguard's own network

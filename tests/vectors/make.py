@@ -39,6 +39,7 @@ from stones import (
     SECRETS,
     STRANGER,
     Grant,
+    Photo,
     PrivateFile,
     Scene,
     Vector,
@@ -61,7 +62,7 @@ from photoguard.errors import PhotoguardError
 from photoguard.features import FeatureFile
 from photoguard.geometry import Box
 from photoguard.identities import Recipients
-from photoguard.images import Photo, decode
+from photoguard.images import decode
 from photoguard.methods import avp_keys, avp_payload
 
 HERE = Path(__file__).parent

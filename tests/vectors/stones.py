@@ -21,7 +21,6 @@ from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
 from photoguard import methods
 from photoguard.geometry import Box
-from photoguard.images import Metadata, Photo
 
 START, CHUNK = b"\x89PNG\r\n\x1a\n", b"pgRd"
 PHOTO_ID, OTHER_ID = bytes(range(16)), bytes(range(16, 32))
@@ -95,6 +94,26 @@ def raw(
     """An envelope without any check; a header that is not text is written as canonical JSON."""
     text = header if isinstance(header, bytes) else canonical(header)
     return b"".join([magic, struct.pack(">BI", version, len(text) + more), text, *blobs])
+
+
+@dataclass(frozen=True)
+class Photo:
+    """A photo of three samples a pixel."""
+
+    pixels: np.ndarray[Any, Any]
+    alpha: np.ndarray[Any, Any] | None = None
+    grey: bool = False
+    icc: bytes = b""
+
+    @property
+    def width(self) -> int:
+        """Columns."""
+        return int(self.pixels.shape[1])
+
+    @property
+    def height(self) -> int:
+        """Rows."""
+        return int(self.pixels.shape[0])
 
 
 # Files of version 1, frozen
@@ -173,12 +192,12 @@ def fingerprint(photo: Photo, icc: str = "") -> bytes:
     return sha256(label.encode() + b"\0" + photo.pixels.tobytes() + alpha).digest()
 
 
-def pack_metadata(photo: Photo, name: str, exact: bool) -> bytes:
-    """The metadata carrier's content."""
-    header = {"exact": fingerprint(photo).hex() if exact else "", "format": photo.metadata.format,
-              "kind": "metadata", "name": name}  # fmt: skip
-    text = json.dumps(photo.metadata.text, sort_keys=True).encode()
-    return pack(header, [photo.metadata.exif, photo.metadata.xmp, text])
+def pack_metadata(photo: Photo, exact: bool, some: bool) -> bytes:
+    """The metadata carrier's content, with some EXIF, XMP and a text or with none."""
+    header = {"exact": fingerprint(photo).hex() if exact else "", "format": "JPEG" if some else "",
+              "kind": "metadata", "name": "photo.jpg"}  # fmt: skip
+    blobs = [b"MM\0*\0\0\0\x08\0\0", b"<x/>", b'{"Comment": "hi"}'] if some else [b"", b"", b"{}"]
+    return pack(header, blobs)
 
 
 def pad(content: bytes) -> bytes:
@@ -254,9 +273,7 @@ def scene(
     method: str = "solid", webp: bool = False,
 ) -> Scene:  # fmt: skip
     """The photo with every box covered; `contents`, `checks` and `metadata` stand in for the right ones."""
-    photo = photo or Photo(
-        gradient(), metadata=Metadata("JPEG", b"MM\0*\0\0\0\x08\0\0", b"<x/>", {"Comment": "hi"})
-    )
+    some, photo = photo is None, photo or Photo(gradient())
     if webp:
         photo.pixels[boxes[0].window] = (200, 60, 30)
     pixels, alpha = photo.pixels.copy(), None if photo.alpha is None else photo.alpha.copy()
@@ -272,9 +289,9 @@ def scene(
         pixels[box.window][mine] = np.iinfo(pixels.dtype).max // 2
         if alpha is not None:
             alpha[box.window] = np.iinfo(alpha.dtype).max
-    picture = replace(photo, pixels=pixels, alpha=alpha, metadata=Metadata())
+    picture = replace(photo, pixels=pixels, alpha=alpha)
     empty = PublicFile(PHOTO_ID, photo.width, photo.height, tuple((box, method) for box in boxes))
-    facts = metadata or pack_metadata(photo, "photo.jpg", exact)
+    facts = metadata or pack_metadata(photo, exact, some)
     public_file = replace(
         empty, carriers=sealed(empty.header(), KEYS[: len(boxes) + 1], [facts, *sealed_faces])
     )

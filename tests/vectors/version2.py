@@ -21,6 +21,7 @@ from stones import (
     KEYS,
     OTHER_ID,
     PHOTO_ID,
+    Photo,
     Vector,
     damaged,
     fingerprint,
@@ -35,7 +36,6 @@ from stones import (
 
 from photoguard import methods
 from photoguard.geometry import Box
-from photoguard.images import Photo
 
 SEED, OTHER_SEED = bytes([0x51]) * 32, bytes([0x52]) * 32  # of signing keys
 EVERYTHING = bytes([0xB0]) * 32  # the key
@@ -280,6 +280,7 @@ def private_vectors() -> dict[str, Vector]:
     other = replace(GOOD, seed=OTHER_SEED).seal()
     forged = first[:32] + bytes(32) + first[64:]
     commit, length = "something else than what was sealed", "seal has the wrong length"
+    taken = replace(GOOD, secrets=(*GOOD.secrets[:3], first))
     foreign = made(contents={3: all_of_it([b"", b""])}).public
     return {
         "ok": ok("Two faces, metadata, everything.", GOOD.private()),
@@ -305,7 +306,10 @@ def private_vectors() -> dict[str, Vector]:
             commit, "The faces have changed places.", GOOD.private(secrets={1: GOOD.secrets[2], 2: first})),
         "commitment-metadata": bad(commit, "The metadata's key is another.", GOOD.private(secrets={0: KEYS[3]})),
         "commitment-everything": bad(commit, "The key of everything is another.", GOOD.private(secrets={3: KEYS[3]})),
-        "face-beyond": bad(commit, "Face 3 of two: its number is that of everything.", GOOD.private([1, 2, 3])),
+        "face-beyond": bad(
+            commit, "Face 3 of two, which the seal does not know.", GOOD.private([1, 2, 3], everything=False, secrets={3: first})),
+        "face-as-everything": bad(
+            commit, "Face 3 of two: the seal has it in the place of everything.", taken.private([1, 2, 3], everything=False)),
         "portable-foreign": bad(
             "another photo's data", "The public envelope in it is not the one in the seal.", GOOD.private(portable=foreign)),
         "seal-cut": bad(length, "The seal lacks a byte.", GOOD.private(seal=seal[:-1])),
@@ -431,7 +435,7 @@ def bad_pictures() -> dict[str, Vector]:
             changed.png(), [GOOD.private(), forged.private()]),
         "foreign-portable": bad(
             "", "The portable envelope is not the one in the seal.", GOOD.png(bare=True), [GOOD.private(portable=changed.public)]),
-        "seal-of-fewer": bad("", "The seal is of one face, the picture has two.", GOOD.png(), [fewer]),
+        "seal-of-fewer": bad("not what was sealed first", "The seal is of one face, the picture has two.", GOOD.png(), [fewer]),
         "pixel-changed": bad("was changed", "The covers are gone.", pixels.png(), [GOOD.private()]),
         "profile-changed": bad("was changed", "Another color profile.", profiled.png(icc=OTHER_PROFILE), [profiled.private()]),
         "profile-added": bad("was changed", "A color profile where there was none.", GOOD.png(icc=PROFILE), [GOOD.private()]),
