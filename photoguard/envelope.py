@@ -36,21 +36,26 @@ def _canonical(header: Header) -> bytes:
     return json.dumps(header, sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode()
 
 
-def pack(header: Header, blobs: Sequence[bytes]) -> bytes:
+def pack(header: Header, blobs: Sequence[bytes], version: int = VERSION) -> bytes:
     """Magic, version, header length, canonical header, then the blobs back to back."""
     text = _canonical({**header, "blobs": [len(blob) for blob in blobs]})
     if len(text) > HEADER_LIMIT:
         raise UsageError("there are too many covers for one file", "cover fewer faces, or one large region")
-    return b"".join([MAGIC, struct.pack(">BI", VERSION, len(text)), text, *blobs])
+    return b"".join([MAGIC, struct.pack(">BI", version, len(text)), text, *blobs])
 
 
-def unpack(data: bytes, kind: str) -> tuple[Header, list[bytes]]:
+def version_of(data: bytes) -> int:
+    """The version that an envelope states."""
+    return data[len(MAGIC)] if len(data) > len(MAGIC) else 0
+
+
+def unpack(data: bytes, kind: str, expected: int = VERSION) -> tuple[Header, list[bytes]]:
     """The header without its blob lengths, and the blobs; anything unusual is a damaged file."""
     start = len(MAGIC) + 5
     if data[: len(MAGIC)] != MAGIC or len(data) < start:
         raise DamagedError("this is not photoguard data", "the file may be cut short or of another program")
     version, length = struct.unpack(">BI", data[len(MAGIC) : start])
-    if version != VERSION:
+    if version != expected:
         raise DamagedError(
             f"format version {version} is unknown", "a newer photoguard may be able to read it"
         )
@@ -137,7 +142,11 @@ class PublicFile:
         size, faces = header["size"], header["faces"]
         if not _is_box([0, 0, *size] if isinstance(size, list) else size):
             raise DamagedError("the photo's size is not two positive numbers")
-        if not isinstance(faces, list) or not 1 <= len(faces) <= FACE_LIMIT or len(blobs) != len(faces) + 1:
+        if (
+            not isinstance(faces, list)
+            or not 1 <= len(faces) <= FACE_LIMIT
+            or len(blobs) - len(faces) not in (1, 2)
+        ):
             raise DamagedError("faces and blobs do not match")
         parsed = tuple(_public_face(face, size[0], size[1]) for face in faces)
         return PublicFile(_photo_id(header), size[0], size[1], parsed, tuple(blobs))
@@ -180,6 +189,7 @@ class PrivateFile:
     picture: bytes  # SHA-256 of the public picture's pixels
     metadata_key: bytes | None
     grants: tuple[Grant, ...]
+    everything_key: bytes | None = None
     portable: bytes | None = None  # the public envelope, when it does not travel in the picture
 
     def to_bytes(self) -> bytes:
@@ -191,8 +201,11 @@ class PrivateFile:
             "kind": "private",
             **flags,
         }
+        if self.everything_key is not None:
+            header["everything"] = True
         blobs = [self.picture, *(g.key + g.check + g.feature for g in self.grants)]
-        blobs += [blob for blob in (self.metadata_key, self.portable) if blob is not None]
+        keys = (self.metadata_key, self.everything_key, self.portable)
+        blobs += [blob for blob in keys if blob is not None]
         return pack(header, blobs)
 
     def granting(self, numbers: Sequence[int] | None, metadata: bool | None) -> PrivateFile:
@@ -208,22 +221,26 @@ class PrivateFile:
         if with_metadata and metadata and self.metadata_key is None:
             raise UsageError("the private file does not open the metadata", "leave --metadata out")
         grants = tuple(grant for grant in self.grants if grant.number in wanted)
-        return replace(self, grants=grants, metadata_key=self.metadata_key if with_metadata else None)
+        everything = self.everything_key if with_metadata and wanted == held else None
+        metadata_key = self.metadata_key if with_metadata else None
+        return replace(self, grants=grants, metadata_key=metadata_key, everything_key=everything)
 
     @staticmethod
     def from_bytes(data: bytes) -> PrivateFile:
         """Parse and check."""
         header, blobs = unpack(data, "private")
+        everything = header.pop("everything", False)
         _exactly(header, "faces", "id", "metadata", "portable")
         numbers, flags = header["faces"], (header["metadata"], header["portable"])
         if not isinstance(numbers, list) or not all(_is_number(n, 1, FACE_LIMIT) for n in numbers):
             raise DamagedError("the private file's face numbers are damaged")
         if numbers != sorted(set(numbers)) or not all(isinstance(flag, bool) for flag in flags):
             raise DamagedError("the private file's face numbers are damaged")
-        if len(blobs) != 1 + len(numbers) + sum(flags):
+        if len(blobs) != 1 + len(numbers) + sum(flags) + bool(everything):
             raise DamagedError("the private file's parts do not match its header")
         picture, faces, rest = blobs[0], blobs[1 : len(numbers) + 1], blobs[len(numbers) + 1 :]
         metadata_key = rest.pop(0) if flags[0] else None
+        everything_key = rest.pop(0) if everything else None
         if len(picture) != DIGEST or (metadata_key is not None and len(metadata_key) != KEY):
             raise DamagedError("a key or hash has the wrong length")
         if any(len(face) < KEY + CHECK for face in faces):
@@ -232,7 +249,9 @@ class PrivateFile:
             Grant(n, face[:KEY], face[KEY : KEY + CHECK], face[KEY + CHECK :])
             for n, face in zip(numbers, faces, strict=True)
         )
-        return PrivateFile(_photo_id(header), picture, metadata_key, grants, rest[0] if rest else None)
+        return PrivateFile(
+            _photo_id(header), picture, metadata_key, grants, everything_key, rest[0] if rest else None
+        )
 
 
 def padded_length(length: int) -> int:
@@ -270,7 +289,7 @@ def seal(
     width: int, height: int, faces: Sequence[PublicFace], metadata: bytes, contents: Sequence[bytes]
 ) -> tuple[PublicFile, list[bytes]]:
     """Encrypt metadata and each face's content under a fresh key each; the keys come back in that order."""
-    keys = [secrets.token_bytes(KEY) for _ in range(len(faces) + 1)]
+    keys = [secrets.token_bytes(KEY) for _ in range(len(contents) + 1)]
     empty = PublicFile(secrets.token_bytes(PHOTO_ID), width, height, tuple(faces), ())
     return _seal(empty, keys, [metadata, *contents]), keys
 

@@ -11,12 +11,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from photoguard import envelope, files, identities, images, methods, png, sealed
+from photoguard import envelope, files, identities, images, methods, png, profile, remote, sealed
 from photoguard.detection import DetectionSettings, Face, detect
 from photoguard.errors import DamagedError, DoubtError, NoFaceError, UsageError
 from photoguard.geometry import Box, chip_scale, owned
 from photoguard.identities import Identity, Recipients
 from photoguard.images import Photo
+from photoguard.metadata import Metadata
 from photoguard.methods import avp, avp_payload
 from photoguard.recognizers.table import TEMPLATES
 
@@ -67,12 +68,16 @@ def protect(
     options: Options,
     recipients: Recipients | None = None,
     progress: Callable[[int, int], None] | None = None,
+    mode: int = -1,
 ) -> Protection:
     """Find the faces of a photo, cover them, and seal what the covers replaced.
 
-    `recipients` are whom AVP's sealed chips are for; `progress` hears of its search.
+    `recipients` are whom AVP's sealed chips are for; `progress` hears of its search;
+    `mode` are the permissions of the original, -1 when they are not known.
     """
     photo = images.decode(data, files.shown(source), options.max_pixels)
+    icc, of_profile = profile.publishable(photo.icc, photo.grey)
+    photo = replace(photo, icc=icc, notices=(*photo.notices, *photo.metadata.notices, *of_profile))
     found = find(photo, options)
     covered = select(found, options)
     faces: list[Face | None] = [found[n - 1] for n in covered]
@@ -91,18 +96,23 @@ def protect(
         photo.width,
         photo.height,
         [envelope.PublicFace(box, options.method) for box in boxes],
-        sealed.pack_metadata(photo, source.name, options.settings.exact),
+        sealed.pack_metadata(photo, source.name, options.settings.exact, mode),
         [
-            sealed.pack_face(part.public, _cut_alpha(photo, box))
-            for part, box in zip(parts, boxes, strict=True)
+            *(
+                sealed.pack_face(part.public, _cut_alpha(photo, box))
+                for part, box in zip(parts, boxes, strict=True)
+            ),
+            sealed.pack_everything(photo.metadata),
         ],
     )
     grants = tuple(
         envelope.Grant(number, key, part.check, part.private)
-        for number, (key, part) in enumerate(zip(keys[1:], parts, strict=True), start=1)
+        for number, (key, part) in enumerate(zip(keys[1:-1], parts, strict=True), start=1)
     )
     carrier = public.to_bytes() if options.portable else None
-    private = envelope.PrivateFile(public.photo_id, sealed.fingerprint(picture), keys[0], grants, carrier)
+    private = envelope.PrivateFile(
+        public.photo_id, sealed.fingerprint(picture), keys[0], grants, keys[-1], carrier
+    )
     notices = (*photo.notices, *notices)
     return Protection(picture, public, private, tuple(found), covered, options.portable, notices, chips)
 
@@ -218,7 +228,7 @@ def _picture(photo: Photo, boxes: list[Box], parts: Sequence[methods.Covered]) -
         pixels[box.window][mine] = as_grey(part.cover)[mine] if photo.grey else part.cover[mine]
         if alpha is not None:  # an outline in the alpha channel would still show the head
             alpha[box.window] = np.iinfo(alpha.dtype).max
-    return replace(photo, pixels=pixels, alpha=alpha, metadata=images.Metadata())
+    return replace(photo, pixels=pixels, alpha=alpha, metadata=Metadata())
 
 
 def as_grey(pixels: NDArray[Any]) -> NDArray[Any]:
@@ -259,7 +269,7 @@ def protect_file(
             raise UsageError(f"{files.shown(target)} is the photo itself", "choose another name with -o")
         if not force:
             files.refuse_existing(target)
-    protection = protect(files.read_file(source), source, options, recipients, progress)
+    protection = protect(files.read_file(source), source, options, recipients, progress, permissions(source))
     with files.staged(public.parent, force, tidy) as stage:
         carrier = None if options.portable else protection.public.to_bytes()
         picture = stage.add(public.name, images.encode_public(protection.picture, carrier))
@@ -271,6 +281,11 @@ def protect_file(
             _check_chip(written, chip, f"the chip of face {number}", proof)
         stage.publish()
     return protection
+
+
+def permissions(source: Path) -> int:
+    """The permission bits of a photo's file, or -1 where it has none."""
+    return -1 if remote.is_remote(source) else source.stat().st_mode & 0o777
 
 
 def check_written(picture: bytes, secret: bytes, protection: Protection, proof: Sequence[Identity]) -> None:

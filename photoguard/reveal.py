@@ -14,6 +14,7 @@ from photoguard.errors import DamagedError, UsageError, WrongKeyError
 from photoguard.geometry import owned
 from photoguard.identities import Ask, Identity
 from photoguard.images import Photo
+from photoguard.metadata import Metadata, lost
 from photoguard.methods import avp_payload
 from photoguard.protect import as_grey
 
@@ -31,6 +32,8 @@ class Restored:
     name: str | None  # of the original, when the metadata was granted
     exact: bool  # proven equal to the original, pixel for pixel
     changed: bool  # the picture is not the one that was written, only its faces are
+    mode: int = -1  # permissions of the original, when they are known
+    notices: tuple[str, ...] = ()
 
 
 def open_private(
@@ -72,10 +75,14 @@ def reveal(
     if metadata is not None:
         restored = replace(restored, metadata=metadata.metadata)
         exact = bool(metadata.exact) and not closed and not altered
-        if exact and sealed.fingerprint(restored) != metadata.exact:
+        if exact and sealed.fingerprint(restored, metadata.version) != metadata.exact:
             raise DamagedError("the restored photo is not the one that was sealed")
-    name = metadata.name if metadata else None
-    return Restored(restored, tuple(sorted(grants)), closed, name, exact, altered)
+    everything = _everything(public, private)
+    if everything is not None:
+        restored = replace(restored, metadata=everything)
+    name, mode = (metadata.name, metadata.mode) if metadata else (None, -1)
+    opened = tuple(sorted(grants))
+    return Restored(restored, opened, closed, name, exact, altered, mode, lost(restored.metadata))
 
 
 def chip_in(data: bytes, alone: bool) -> NDArray[np.uint8] | None:
@@ -172,5 +179,14 @@ def _metadata(
 ) -> sealed.SealedMetadata | None:
     for file in private:
         if file.metadata_key is not None:
-            return sealed.unpack_metadata(envelope.open_carrier(public, 0, file.metadata_key))
+            content = envelope.open_carrier(public, 0, file.metadata_key)
+            return sealed.unpack_metadata(content, envelope.version_of(content))
+    return None
+
+
+def _everything(public: envelope.PublicFile, private: Sequence[envelope.PrivateFile]) -> Metadata | None:
+    for file in private:
+        if file.everything_key is not None:
+            content = envelope.open_carrier(public, len(public.faces) + 1, file.everything_key)
+            return sealed.unpack_everything(content)
     return None
