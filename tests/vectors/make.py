@@ -28,7 +28,8 @@ from photoguard.errors import PhotoguardError
 from photoguard.features import FeatureFile
 from photoguard.geometry import Box, owned
 from photoguard.identities import Recipients
-from photoguard.images import Metadata, Photo, decode
+from photoguard.images import Photo, decode
+from photoguard.metadata import Metadata
 from photoguard.methods import avp_keys, avp_payload
 
 HERE = Path(__file__).parent
@@ -142,7 +143,7 @@ def scene(
 ) -> Scene:  # fmt: skip
     """The photo with every box covered; `contents`, `checks` and `metadata` stand in for the right ones."""
     photo = photo or Photo(
-        gradient(), metadata=Metadata("JPEG", b"MM\0*\0\0\0\x08\0\0", b"<x/>", {"Comment": "hi"})
+        gradient(), metadata=Metadata("JPEG", b"MM\0*\0\0\0\x08\0\0", (("Comment", "hi"),), b"<x/>")
     )
     if webp:
         photo.pixels[boxes[0].window] = (200, 60, 30)
@@ -161,10 +162,18 @@ def scene(
             alpha[box.window] = np.iinfo(alpha.dtype).max
     picture = replace(photo, pixels=pixels, alpha=alpha, metadata=Metadata())
     empty = PublicFile(PHOTO_ID, photo.width, photo.height, tuple(PublicFace(b, method) for b in boxes), ())
-    facts = metadata or sealed.pack_metadata(photo, "photo.jpg", exact)
+    facts = metadata or facts_1(photo, "photo.jpg", exact)
     public_file = envelope._seal(empty, KEYS[: len(boxes) + 1], [facts, *sealed_faces])
     private = PrivateFile(PHOTO_ID, sealed.fingerprint(picture), KEYS[0], tuple(grants))
     return Scene(photo, picture, public_file, private)
+
+
+def facts_1(photo: Photo, name: str, exact: bool) -> bytes:
+    """Metadata as version 1 had it."""
+    header = {"exact": sealed.fingerprint(photo, 1).hex() if exact else "", "format": photo.metadata.format,
+              "kind": "metadata", "name": name}  # fmt: skip
+    text = json.dumps(dict(photo.metadata.texts), sort_keys=True).encode()
+    return envelope.pack(header, [photo.metadata.exif, photo.metadata.xmp, text], 1)
 
 
 BASE = scene()
