@@ -15,6 +15,7 @@ from photoguard.errors import DamagedError, UsageError, WrongKeyError
 from photoguard.geometry import owned
 from photoguard.identities import Ask, Identity
 from photoguard.images import Photo
+from photoguard.metadata import Metadata, lost
 from photoguard.methods import avp_payload
 from photoguard.private import Grant, PrivateFile
 from photoguard.protect import as_grey
@@ -33,6 +34,8 @@ class Restored:
     name: str | None  # of the original, when the metadata was granted
     exact: bool  # proven equal to the original, pixel for pixel
     changed: bool  # the picture is not the one that was written, only its faces are
+    mode: int = -1  # permissions of the original, when they are known
+    notices: tuple[str, ...] = ()
 
 
 def reveal(
@@ -61,8 +64,12 @@ def reveal(
         exact = bool(metadata.exact) and not closed and not altered
         if exact and sealed.fingerprint(restored, public.version) != metadata.exact:
             raise DamagedError("the restored photo is not the one that was sealed")
-    name = metadata.name if metadata else None
-    return Restored(restored, tuple(sorted(grants)), closed, name, exact, altered)
+    everything = _everything(public, private)
+    if everything is not None:
+        restored = replace(restored, metadata=everything)
+    name, mode = (metadata.name, metadata.mode) if metadata else (None, -1)
+    opened = tuple(sorted(grants))
+    return Restored(restored, opened, closed, name, exact, altered, mode, lost(restored.metadata))
 
 
 def chip_in(data: bytes, alone: bool) -> NDArray[np.uint8] | None:
@@ -165,4 +172,12 @@ def _metadata(public: envelope.PublicFile, private: Sequence[PrivateFile]) -> se
         if file.metadata_key is not None:
             content = envelope.open_carrier(public, envelope.METADATA, file.metadata_key)
             return sealed.unpack_metadata(content, public.version)
+    return None
+
+
+def _everything(public: envelope.PublicFile, private: Sequence[PrivateFile]) -> Metadata | None:
+    for file in private:
+        if file.everything_key is not None:
+            content = envelope.open_carrier(public, public.everything, file.everything_key)
+            return sealed.unpack_everything(content)
     return None

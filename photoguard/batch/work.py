@@ -11,6 +11,7 @@ from photoguard import files, identities, png, remote
 from photoguard.batch.plan import Task
 from photoguard.errors import PhotoguardError, UnreadableError, UsageError
 from photoguard.identities import Ask, Identity, Recipients
+from photoguard.metadata import Metadata, file_names
 from photoguard.opening import Makers, open_private
 from photoguard.protect import Options, Protection, protect_file
 from photoguard.signing import Signer
@@ -134,6 +135,7 @@ class Restoring:
     changed: bool = False
     max_pixels: int = 1 << 62
     force: bool = False
+    parts: Path | None = None  # folder for the original's metadata, bit for bit
     write: bool = True
     tidy: bool = True
     passphrase: str | None = field(default=None, repr=False)  # of private files locked with one
@@ -178,14 +180,33 @@ class Restoring:
         record = {
             "picture": str(task.source), "opened": list(restored.opened), "closed": list(restored.closed),
             "exact": restored.exact, "changed": restored.changed, "name": restored.name, "made_by": made_by,
+            "notices": [*notices, *restored.notices],
         }  # fmt: skip
         if self.write:
             with files.staged(task.public.parent, force, self.tidy) as stage:
-                stage.add(task.public.name, images.encode_restored(restored.photo))
+                mode = (
+                    0o666 if restored.mode < 0 else restored.mode & 0o666
+                )  # never wider than the original's
+                stage.add(task.public.name, images.encode_restored(restored.photo), mode)
                 stage.publish()
             record["restored"] = str(task.public)
+            if self.parts is not None:
+                record["parts"] = self._write_parts(self.parts, restored.photo.metadata, force)
         outputs = (task.public,) if self.write else ()
-        return Report(record, outputs, len(restored.opened), len(data), notices)
+        return Report(record, outputs, len(restored.opened), len(data), (*notices, *restored.notices))
+
+    def _write_parts(self, folder: Path, metadata: Metadata, force: bool) -> list[str]:
+        with files.writing(folder):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        names = file_names(metadata)
+        if not force:
+            for name in names:
+                files.refuse_existing(folder / name)
+        with files.staged(folder, force, self.tidy) as stage:
+            for name, part in zip(names, metadata.parts, strict=True):
+                stage.add(name, part.body, 0o600)
+            stage.publish()
+        return names
 
     def _asked(self) -> Ask | None:
         known = self.passphrase

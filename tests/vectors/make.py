@@ -28,7 +28,8 @@ from photoguard.errors import PhotoguardError
 from photoguard.features import FeatureFile
 from photoguard.geometry import Box, owned
 from photoguard.identities import Recipients
-from photoguard.images import Metadata, Photo, decode
+from photoguard.images import Photo, decode
+from photoguard.metadata import Metadata
 from photoguard.methods import avp_keys, avp_payload
 from photoguard.private import Grant, PrivateFile
 
@@ -143,7 +144,7 @@ def scene(
 ) -> Scene:  # fmt: skip
     """The photo with every box covered; `contents`, `checks` and `metadata` stand in for the right ones."""
     photo = photo or Photo(
-        gradient(), metadata=Metadata("JPEG", b"MM\0*\0\0\0\x08\0\0", b"<x/>", {"Comment": "hi"})
+        gradient(), metadata=Metadata("JPEG", b"MM\0*\0\0\0\x08\0\0", (("Comment", "hi"),), b"<x/>")
     )
     if webp:
         photo.pixels[boxes[0].window] = (200, 60, 30)
@@ -176,7 +177,7 @@ def first_metadata(photo: Photo, exact: bool) -> bytes:
     """Metadata as version 1 packed it."""
     found, same = photo.metadata, sealed.fingerprint(photo, 1).hex() if exact else ""
     header = {"exact": same, "format": found.format, "kind": "metadata", "name": "photo.jpg"}
-    text = json.dumps(found.text, sort_keys=True).encode()
+    text = json.dumps(dict(found.texts), sort_keys=True).encode()
     return envelope.pack(header, [found.exif, found.xmp, text], 1)
 
 
