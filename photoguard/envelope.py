@@ -170,6 +170,7 @@ class Grant:
     key: bytes
     check: bytes
     feature: bytes
+    chip: bytes | None = None  # the digest of the face's chip
 
 
 @dataclass(frozen=True)

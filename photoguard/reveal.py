@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from photoguard import envelope, identities, images, methods, png, sealed
+from photoguard import envelope, identities, images, methods, png, sealed, weights
 from photoguard.errors import DamagedError, UsageError, WrongKeyError
 from photoguard.geometry import owned
 from photoguard.identities import Ask, Identity
@@ -18,6 +18,7 @@ from photoguard.methods import avp_payload
 from photoguard.protect import as_grey
 
 CHIP_SIDE = 256  # pixels: no photo with a face to cover is as small as recognizers' chips
+UNPROVEN = "nothing proves this chip's picture, as chips of version 1 have no tag: encrypt the photo again"
 CHANGED_HINT = "`--changed` restores the faces into the picture as it is now"
 
 
@@ -78,15 +79,35 @@ def reveal(
     return Restored(restored, tuple(sorted(grants)), closed, name, exact, altered)
 
 
-def chip_in(data: bytes, alone: bool) -> NDArray[np.uint8] | None:
-    """AVP's chip, when a picture is one; without a private file (`alone`), a small picture has to be one."""
+def chip_in(
+    data: bytes, private: Sequence[envelope.PrivateFile], max_pixels: int = images.PIXEL_CAP
+) -> NDArray[np.uint8] | None:
+    """AVP's chip, when a picture is one.
+
+    Private files decide that: a chip that none of them names is none. Without them, a small picture has to be
+    one.
+    """
     if png.public_chunk(data) is not None:
         return None
-    photo = images.decode(data, "the picture")
-    small = max(photo.width, photo.height) <= CHIP_SIDE
-    if photo.pixels.dtype == np.uint8 and (avp_payload.is_chip(photo.pixels) or (alone and small)):
+    photo = images.decode(data, "the picture", max_pixels)
+    if photo.pixels.dtype != np.uint8:
+        return None
+    if not private:
+        small = max(photo.width, photo.height) <= CHIP_SIDE
+        return photo.pixels if small or avp_payload.is_chip(photo.pixels) else None
+    if belongs(photo.pixels, private):
         return photo.pixels
+    if avp_payload.is_chip(photo.pixels) and all(file.portable is None for file in private):
+        raise DamagedError(
+            "the picture is a chip that the private file does not name",
+            "get the public picture from where it came from, or open the chip without the private file",
+        )
     return None
+
+
+def belongs(chip: NDArray[np.uint8], private: Sequence[envelope.PrivateFile]) -> bool:
+    """Whether a private file names this chip."""
+    return methods.digest(chip) in {grant.chip for file in private for grant in file.grants}
 
 
 def reveal_chip(
@@ -98,11 +119,14 @@ def reveal_chip(
         face = avp_payload.unseal(payload, keys, ask)
     elif key_model is None:
         raise WrongKeyError("this chip takes a learned key model", "name its file with --key-model FILE")
+    elif len(key_model) > weights.KEY_MODEL_LIMIT:
+        raise DamagedError("the key model is larger than any can be")
     else:
         from photoguard.methods.avp_keys import unlearned
 
         face = unlearned(pixels, payload, identities.unseal(key_model, keys, ask))
-    return Restored(Photo(face), (1,), (), None, False, False)
+    notices = () if payload.authenticated else (UNPROVEN,)
+    return Restored(Photo(face, notices=notices), (1,), (), None, False, False)
 
 
 def _public(chunk: bytes | None, private: Sequence[envelope.PrivateFile]) -> envelope.PublicFile:

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from photoguard import files, identities, png, remote
 from photoguard.batch.plan import Task
 from photoguard.errors import PhotoguardError, UnreadableError, UsageError
 from photoguard.identities import Ask, Identity, Recipients
 from photoguard.protect import Options, Protection, protect_file
+
+if TYPE_CHECKING:
+    from photoguard.reveal import Restored
 
 
 @dataclass(frozen=True)
@@ -140,7 +143,7 @@ class Restoring:
 
     def __call__(self, task: Task) -> Report:
         """Restore or verify one picture."""
-        from photoguard import images, reveal
+        from photoguard import images
 
         left = left_behind(task) if self.write else None
         if left:
@@ -156,17 +159,7 @@ class Restoring:
             if not self.force:
                 files.refuse_existing(task.public)
         data = files.read_file(task.source)
-        beside = self.private or task.secrets
-        chip = reveal.chip_in(data, alone=not beside)
-        if chip is None and not beside:
-            expected = files.shown(files.private_beside(task.source))
-            raise UnreadableError(f"{expected} does not exist", "name the private file with --private")
-        if chip is not None:
-            restored = reveal.reveal_chip(chip, self.identities, self._asked(), self.key_model)
-        else:
-            secrets = [files.read_file(path) for path in beside]
-            opened = reveal.open_private(secrets, self.identities, self._asked())
-            restored = reveal.reveal(data, opened, self.changed, self.max_pixels)
+        restored = self._restored(task, data)
         record = {
             "picture": str(task.source), "opened": list(restored.opened), "closed": list(restored.closed),
             "exact": restored.exact, "changed": restored.changed, "name": restored.name,
@@ -176,7 +169,23 @@ class Restoring:
                 stage.add(task.public.name, images.encode_restored(restored.photo))
                 stage.publish()
             record["restored"] = str(task.public)
-        return Report(record, (task.public,) if self.write else (), len(restored.opened), len(data))
+        outputs = (task.public,) if self.write else ()
+        return Report(record, outputs, len(restored.opened), len(data), restored.photo.notices)
+
+    def _restored(self, task: Task, data: bytes) -> Restored:
+        from photoguard import reveal
+
+        private = []
+        if beside := self.private or task.secrets:
+            secrets = [files.read_file(path) for path in beside]
+            private = reveal.open_private(secrets, self.identities, self._asked())
+        chip = reveal.chip_in(data, private, self.max_pixels)
+        if chip is not None:
+            return reveal.reveal_chip(chip, self.identities, self._asked(), self.key_model)
+        if not private:
+            expected = files.shown(files.private_beside(task.source))
+            raise UnreadableError(f"{expected} does not exist", "name the private file with --private")
+        return reveal.reveal(data, private, self.changed, self.max_pixels)
 
     def _asked(self) -> Ask | None:
         known = self.passphrase
