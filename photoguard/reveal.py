@@ -79,17 +79,17 @@ def reveal(
     return Restored(restored, tuple(sorted(grants)), closed, name, exact, altered)
 
 
-def chip_in(
-    data: bytes, private: Sequence[envelope.PrivateFile], max_pixels: int = images.PIXEL_CAP
-) -> NDArray[np.uint8] | None:
-    """AVP's chip, when a picture is one.
+def without_carrier(data: bytes, max_pixels: int = images.PIXEL_CAP) -> Photo | None:
+    """A picture that holds no carrier, and so may be a chip."""
+    return None if png.public_chunk(data) is not None else images.decode(data, "the picture", max_pixels)
+
+
+def chip_in(photo: Photo, private: Sequence[envelope.PrivateFile]) -> NDArray[np.uint8] | None:
+    """AVP's chip, when a picture without a carrier is one.
 
     Private files decide that: a chip that none of them names is none. Without them, a small picture has to be
     one.
     """
-    if png.public_chunk(data) is not None:
-        return None
-    photo = images.decode(data, "the picture", max_pixels)
     if photo.pixels.dtype != np.uint8:
         return None
     if not private:

@@ -170,17 +170,17 @@ def private_file(chip: np.ndarray | None, portable: bytes | None = None) -> enve
 
 def test_the_private_file_decides_whether_a_picture_is_a_chip() -> None:
     chip, other = (chip_and_opener("sealed")[0] for _ in range(2))
-    data = images.encode_lossless(chip)
-    found = [reveal.chip_in(data, private) for private in ([], [private_file(chip)])]
+    photo = images.Photo(chip)
+    found = [reveal.chip_in(photo, private) for private in ([], [private_file(chip)])]
     assert all(one is not None and np.array_equal(one, chip) for one in found)
     mixed = [private_file(None), private_file(chip)]
-    assert reveal.chip_in(data, mixed) is not None
+    assert reveal.chip_in(photo, mixed) is not None
     for private in (private_file(other), private_file(None)):
         with pytest.raises(DamagedError, match="does not name"):
-            reveal.chip_in(data, [private])
+            reveal.chip_in(photo, [private])
     # A portable photo whose first cover looks like a chip is a photo all the same.
-    assert reveal.chip_in(data, [private_file(None, b"public")]) is None
-    small = images.encode_lossless(face())
+    assert reveal.chip_in(photo, [private_file(None, b"public")]) is None
+    small = images.Photo(face())
     assert reveal.chip_in(small, []) is not None and reveal.chip_in(small, [private_file(None)]) is None
 
 

@@ -175,11 +175,12 @@ class Restoring:
     def _restored(self, task: Task, data: bytes) -> Restored:
         from photoguard import reveal
 
+        bare = reveal.without_carrier(data, self.max_pixels)
         private = []
         if beside := self.private or task.secrets:
             secrets = [files.read_file(path) for path in beside]
             private = reveal.open_private(secrets, self.identities, self._asked())
-        chip = reveal.chip_in(data, private, self.max_pixels)
+        chip = None if bare is None else reveal.chip_in(bare, private)
         if chip is not None:
             return reveal.reveal_chip(chip, self.identities, self._asked(), self.key_model)
         if not private:
