@@ -11,12 +11,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from photoguard import envelope, files, identities, images, methods, png, sealed, signing
+from photoguard import envelope, files, identities, images, methods, png, profile, remote, sealed, signing
 from photoguard.detection import DetectionSettings, Face, detect
 from photoguard.errors import DamagedError, DoubtError, NoFaceError, UsageError
 from photoguard.geometry import Box, chip_scale, owned
 from photoguard.identities import Identity, Recipients
 from photoguard.images import Photo
+from photoguard.metadata import Metadata
 from photoguard.methods import avp, avp_payload
 from photoguard.private import Grant, PrivateFile, seal_private
 from photoguard.recognizers.table import TEMPLATES
@@ -71,13 +72,17 @@ def protect(
     recipients: Recipients | None = None,
     signer: Signer | None = None,
     progress: Callable[[int, int], None] | None = None,
+    mode: int = -1,
 ) -> Protection:
     """Find the faces of a photo, cover them, and seal what the covers replaced.
 
     `recipients` are whom AVP's sealed chips are for; `signer` says who made it, without one somebody unknown
-    did; `progress` hears of AVP's search.
+    did; `progress` hears of AVP's search; `mode` are the permissions of the original, -1 when they are not
+    known.
     """
     photo = images.decode(data, files.shown(source), options.max_pixels)
+    icc, of_profile = profile.publishable(photo.icc, photo.grey)
+    photo = replace(photo, icc=icc, notices=(*photo.notices, *photo.metadata.notices, *of_profile))
     found = find(photo, options)
     covered = select(found, options)
     faces: list[Face | None] = [found[n - 1] for n in covered]
@@ -97,12 +102,12 @@ def protect(
         photo.height,
         [envelope.PublicFace(box, options.method, LOOKS[options.method]) for box in boxes],
         [
-            sealed.pack_metadata(photo, source.name, options.settings.exact),
+            sealed.pack_metadata(photo, source.name, options.settings.exact, mode),
             *(
                 sealed.pack_face(part.public, _own_alpha(photo, boxes, number))
                 for number, part in enumerate(parts)
             ),
-            sealed.pack_everything(photo),
+            sealed.pack_everything(photo.metadata),
         ],
     )
     grants = [
@@ -227,7 +232,7 @@ def _picture(photo: Photo, boxes: list[Box], parts: Sequence[methods.Covered]) -
         pixels[box.window][mine] = as_grey(part.cover)[mine] if photo.grey else part.cover[mine]
         if alpha is not None:  # an outline in the alpha channel would still show the head
             alpha[box.window] = np.iinfo(alpha.dtype).max
-    return replace(photo, pixels=pixels, alpha=alpha, metadata=images.Metadata())
+    return replace(photo, pixels=pixels, alpha=alpha, metadata=Metadata())
 
 
 def as_grey(pixels: NDArray[Any]) -> NDArray[Any]:
@@ -278,7 +283,8 @@ def protect_file(
             raise UsageError(f"{files.shown(target)} is the photo itself", "choose another name with -o")
         if not force:
             files.refuse_existing(target)
-    protection = protect(files.read_file(source), source, options, recipients, signer, progress)
+    mode = permissions(source)
+    protection = protect(files.read_file(source), source, options, recipients, signer, progress, mode)
     with files.staged(public.parent, force, tidy) as stage:
         carrier = None if options.portable else protection.public.to_bytes()
         picture = stage.add(public.name, images.encode_public(protection.picture, carrier))
@@ -290,6 +296,11 @@ def protect_file(
             _check_chip(written, chip, f"the chip of face {number}", proof)
         stage.publish()
     return protection
+
+
+def permissions(source: Path) -> int:
+    """The permission bits of a photo's file, or -1 where it has none."""
+    return -1 if remote.is_remote(source) else source.stat().st_mode & 0o777
 
 
 def check_written(picture: bytes, secret: bytes, protection: Protection, proof: Sequence[Identity]) -> None:

@@ -10,16 +10,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from photoguard import envelope, identities, images, methods, png, sealed
+from photoguard import envelope, identities, images, methods, png, sealed, weights
 from photoguard.errors import DamagedError, UsageError, WrongKeyError
 from photoguard.geometry import owned
 from photoguard.identities import Ask, Identity
 from photoguard.images import Photo
+from photoguard.metadata import Metadata, lost
 from photoguard.methods import avp_payload
 from photoguard.private import Grant, PrivateFile
 from photoguard.protect import as_grey
 
 CHIP_SIDE = 256  # pixels: no photo with a face to cover is as small as recognizers' chips
+UNPROVEN = "nothing proves this chip's picture, as chips of version 1 have no tag: encrypt the photo again"
 CHANGED_HINT = "`--changed` restores the faces into the picture as it is now"
 
 
@@ -33,6 +35,9 @@ class Restored:
     name: str | None  # of the original, when the metadata was granted
     exact: bool  # proven equal to the original, pixel for pixel
     changed: bool  # the picture is not the one that was written, only its faces are
+    mode: int = -1  # permissions of the original, when they are known
+    made_by: str | None = None  # as `opening.Opened` says it
+    notices: tuple[str, ...] = ()
 
 
 def reveal(
@@ -61,19 +66,43 @@ def reveal(
         exact = bool(metadata.exact) and not closed and not altered
         if exact and sealed.fingerprint(restored, public.version) != metadata.exact:
             raise DamagedError("the restored photo is not the one that was sealed")
-    name = metadata.name if metadata else None
-    return Restored(restored, tuple(sorted(grants)), closed, name, exact, altered)
+    everything = _everything(public, private)
+    if everything is not None:
+        restored = replace(restored, metadata=everything)
+    name, mode = (metadata.name, metadata.mode) if metadata else (None, -1)
+    opened = tuple(sorted(grants))
+    return Restored(restored, opened, closed, name, exact, altered, mode, notices=lost(restored.metadata))
 
 
-def chip_in(data: bytes, alone: bool) -> NDArray[np.uint8] | None:
-    """AVP's chip, when a picture is one; without a private file (`alone`), a small picture has to be one."""
-    if png.public_chunk(data) is not None:
+def without_carrier(data: bytes, max_pixels: int = images.PIXEL_CAP) -> Photo | None:
+    """A picture that holds no carrier, and so may be a chip."""
+    return None if png.public_chunk(data) is not None else images.decode(data, "the picture", max_pixels)
+
+
+def chip_in(photo: Photo, private: Sequence[PrivateFile]) -> NDArray[np.uint8] | None:
+    """AVP's chip, when a picture without a carrier is one.
+
+    Private files decide that: a chip that none of them names is none. Without them, a small picture has to be
+    one.
+    """
+    if photo.pixels.dtype != np.uint8:
         return None
-    photo = images.decode(data, "the picture")
-    small = max(photo.width, photo.height) <= CHIP_SIDE
-    if photo.pixels.dtype == np.uint8 and (avp_payload.is_chip(photo.pixels) or (alone and small)):
+    if not private:
+        small = max(photo.width, photo.height) <= CHIP_SIDE
+        return photo.pixels if small or avp_payload.is_chip(photo.pixels) else None
+    if belongs(photo.pixels, private):
         return photo.pixels
+    if avp_payload.is_chip(photo.pixels) and all(file.portable is None for file in private):
+        raise DamagedError(
+            "the picture is a chip that the private file does not name",
+            "get the public picture from where it came from, or open the chip without the private file",
+        )
     return None
+
+
+def belongs(chip: NDArray[np.uint8], private: Sequence[PrivateFile]) -> bool:
+    """Whether a private file names this chip."""
+    return methods.digest(chip) in {grant.chip for file in private for grant in file.grants}
 
 
 def reveal_chip(
@@ -85,11 +114,14 @@ def reveal_chip(
         face = avp_payload.unseal(payload, keys, ask)
     elif key_model is None:
         raise WrongKeyError("this chip takes a learned key model", "name its file with --key-model FILE")
+    elif len(key_model) > weights.KEY_MODEL_LIMIT:
+        raise DamagedError("the key model is larger than any can be")
     else:
         from photoguard.methods.avp_keys import unlearned
 
         face = unlearned(pixels, payload, identities.unseal(key_model, keys, ask))
-    return Restored(Photo(face), (1,), (), None, False, False)
+    notices = () if payload.authenticated else (UNPROVEN,)
+    return Restored(Photo(face), (1,), (), None, False, False, notices=notices)
 
 
 def _public(chunk: bytes | None, private: Sequence[PrivateFile]) -> envelope.PublicFile:
@@ -171,4 +203,12 @@ def _metadata(public: envelope.PublicFile, private: Sequence[PrivateFile]) -> se
         if file.metadata_key is not None:
             content = envelope.open_carrier(public, envelope.METADATA, file.metadata_key)
             return sealed.unpack_metadata(content, public.version)
+    return None
+
+
+def _everything(public: envelope.PublicFile, private: Sequence[PrivateFile]) -> Metadata | None:
+    for file in private:
+        if file.everything_key is not None:
+            content = envelope.open_carrier(public, public.everything, file.everything_key)
+            return sealed.unpack_everything(content)
     return None

@@ -12,10 +12,10 @@ PACKAGE = ROOT / "photoguard"
 
 # A module imports only from lower layers, or from its own package.
 LAYERS = {
-    "errors": 0,
-    "remote": 1, "interruption": 1, "png": 1, "jpeg": 1, "geometry": 1, "identities": 1, "nets": 1,
-    "signing": 1,
-    "files": 2,
+    "errors": 0, "exif": 0, "xmp": 0,
+    "remote": 1, "interruption": 1, "png": 1, "jpeg": 1, "profile": 1, "containers": 1,
+    "geometry": 1, "identities": 1, "signing": 1, "nets": 1,
+    "files": 2, "metadata": 2,
     "images": 3, "envelope": 3, "weights": 3, "preview": 3, "pictures": 3,
     "sealed": 4, "private": 4, "opening": 5, "detection": 4, "recognizers": 4, "labels": 4, "features": 4,
     "methods": 5,

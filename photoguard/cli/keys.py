@@ -33,6 +33,7 @@ from photoguard.errors import (
 from photoguard.identities import Identity, Recipients
 from photoguard.opening import YOU
 from photoguard.signing import Signer
+from photoguard.weights import KEY_MODEL_LIMIT
 
 PUBLIC = ".pub"  # the recipients file beside an identity: your own key, and the recovery key's
 PROOF = b"photoguard recovery proof"
@@ -279,7 +280,7 @@ def load_key_model(name: str, voice: Voice) -> bytes:
 
 def locked_key_model(path: Path) -> bytes:
     """A key model as it lies on disk."""
-    data = files.read_file(path)
+    data = files.read_file(path, KEY_MODEL_LIMIT)
     if not data.startswith((identities.AGE_MAGIC, identities.ARMOR_MAGIC)):
         raise UnreadableError(
             f"{files.shown(path)} is not a key model", "`photoguard keygen --model` makes one"

@@ -53,6 +53,15 @@ def decrypt(
             help="Restored file (PNG) for one picture, or a folder; beside each picture by default.",
         ),
     ] = None,
+    parts: Annotated[
+        Path | None,
+        typer.Option(
+            "--parts",
+            metavar="FOLDER",
+            help="Also write the original's metadata to files in this folder, bit for bit, what a PNG cannot "
+            "hold included. For one picture, with a grant of all faces.",
+        ),
+    ] = None,
     changed: options.Changed = False,
     recursive: options.Recursive = False,
     include: albums.Include = None,
@@ -81,6 +90,8 @@ def decrypt(
         raise UsageError(
             "--private belongs to one picture", "each of several uses the private files beside it"
         )
+    if many and parts:
+        raise UsageError("--parts belongs to one picture", "restore the one whose parts you want alone")
     journal = None
     if any(map(files.is_folder, inputs)) or files_from is not None:
         journal = albums.journal_for(voice, f"decrypt {changed}", by_content, dry_run)
@@ -89,7 +100,9 @@ def decrypt(
         albums.show_plan(voice, album, "restore")
         return
     work = _restoring(voice, album, key, private, key_model)
-    work = replace(work, changed=changed, max_pixels=max_pixels, force=force, tidy=journal is None)
+    work = replace(
+        work, changed=changed, max_pixels=max_pixels, force=force, tidy=journal is None, parts=parts
+    )
     albums.work_through(voice, album, work, _restored_text, "restored")
 
 
@@ -162,7 +175,8 @@ def _kinds(private: Path) -> list[str]:
 
 def _restored_text(record: dict[str, Any]) -> str:
     restored = files.shown(record["restored"])
-    return f"{files.shown(record['picture'])}: {_faces_text(record)}\n  restored {restored}"
+    text = f"{files.shown(record['picture'])}: {_faces_text(record)}\n  restored {restored}"
+    return text + (f"\n  {len(record['parts'])} parts of its metadata written" if "parts" in record else "")
 
 
 def _verified_text(record: dict[str, Any]) -> str:
