@@ -7,6 +7,7 @@ import random
 import sys
 from base64 import b64decode, b64encode
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,10 @@ from test_vectors import FOLDER, Vector, assert_near, read
 from test_vectors import READERS as PHOTOGUARD
 
 from photoguard import identities, images, opening, protect, reveal
+from photoguard.detection import detect
 from photoguard.errors import PhotoguardError
 from photoguard.geometry import Box
-from photoguard.methods import Settings
+from photoguard.methods import Settings, avp_payload, obfuscator
 from photoguard.private import PrivateFile
 
 TEXT, RECIPIENT = identities.generate()
@@ -284,6 +286,44 @@ def test_damage(tmp_path: Path) -> None:
         reader.restore(files.public[:-1], [private])
     with pytest.raises(reader.DamagedError):
         reader.restore(files.public.replace(b"pgRd", b"pgRe"), [private])
+
+
+def chip() -> tuple[bytes, np.ndarray]:
+    """A sealed chip as a PNG, and the face in it."""
+    face = images.decode(photo("color"), "the photo").pixels[:112, :96]
+    cargo, restored = avp_payload.seal(face, US)
+    y, x, c = np.mgrid[:112, :96, :3]
+    noise = ((x * 7 + y * 11 + c * 50) % 64 * 4).astype(np.uint8)
+    carrying = np.where(cargo.low == avp_payload.FREE, noise, noise | (cargo.low & 3))
+    return images.encode_lossless(cargo.tagged(carrying)), restored
+
+
+def test_a_chip() -> None:
+    data, face = chip()
+    assert np.array_equal(reader.restored_chip(data, [KEY]), face)
+    with pytest.raises(reader.WrongKeyError):
+        reader.restored_chip(data, [STRANGER])
+
+
+def test_private_files_decide_what_is_a_chip(tmp_path: Path) -> None:
+    files, (data, _) = Files(tmp_path, photo("color"), method="solid"), chip()
+    (private,) = reader.private_files([files.private], [KEY])
+    pixels = images.decode(data, "the chip").pixels
+    grants = {1: replace(private.grants[1], chip=reader.digest(pixels))}
+    naming, portable = replace(private, grants=grants), replace(private, portable=b"an envelope")
+    assert reader.is_chip(data, [])
+    assert reader.is_chip(data, [private, naming])
+    assert not reader.is_chip(data, [portable])
+    assert not reader.is_chip(files.public, [naming])
+    with pytest.raises(reader.DamagedError, match="another photo"):
+        reader.is_chip(data, [private])
+
+
+def test_features(tmp_path: Path) -> None:
+    pixels = images.decode(PORTRAIT.read_bytes(), "the photo").shallow()
+    file = obfuscator.obfuscate(obfuscator.shipped(), pixels, detect(pixels))
+    (features,) = reader.feature_file(file.to_bytes())
+    assert np.array_equal(features, obfuscator.decoded(file)[0].numpy())
 
 
 def test_it_imports_nothing_of_photoguard() -> None:

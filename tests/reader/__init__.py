@@ -9,7 +9,7 @@ that photoguard has just made. A section number in a comment is one of docs/form
 """
 
 from reader.age import unlock
-from reader.chips import restored_chip
+from reader.chips import is_chip, restored_chip
 from reader.envelope import (
     DamagedError,
     ForeignError,
@@ -25,6 +25,6 @@ from reader.restore import Restored, private_files, restore
 
 __all__ = [
     "DamagedError", "ForeignError", "Photo", "Restored", "UnreadableError", "WrongKeyError", "digest",
-    "feature_file", "fingerprint", "opened_carrier", "png_chunks", "private_file", "private_files",
+    "feature_file", "fingerprint", "is_chip", "opened_carrier", "png_chunks", "private_file", "private_files",
     "public_file", "restore", "restored_chip", "unlock",
 ]  # fmt: skip

@@ -13,8 +13,8 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
 from reader.age import unlock
-from reader.envelope import DamagedError, WrongKeyError, require
-from reader.pictures import Pixels, decode, patch_of
+from reader.envelope import DamagedError, Private, WrongKeyError, require
+from reader.pictures import START, Pixels, decode, digest, patch_of, png_chunks
 
 
 @dataclass(frozen=True)
@@ -51,11 +51,35 @@ def restored_chip(data: bytes, identities: list[str], secret: bytes = b"") -> Pi
     return _unshuffled(pixels, secret, nonce)
 
 
+def is_chip(data: bytes, private: list[Private]) -> bool:
+    """Whether a picture is a chip and no public picture: private files decide where there are any."""
+    if data.startswith(START) and any(kind == b"pgRd" for kind, _ in png_chunks(data)):
+        return False
+    pixels = decode(data).pixels
+    longer, has_magic = max(pixels.shape[:2]), _has_magic(pixels)
+    if not private:
+        return pixels.dtype == np.uint8 and (longer <= 256 or (longer <= 1024 and has_magic))
+    if digest(pixels) in [grant.chip for file in private for grant in file.grants.values()]:
+        return True
+    require(
+        any(file.portable for file in private), "a chip of another photo" if has_magic else "lost its data"
+    )
+    return False
+
+
+def _has_magic(pixels: Pixels) -> bool:
+    return pixels.dtype == np.uint8 and _low_bits(pixels).startswith(b"PGCH")
+
+
+def _low_bits(pixels: Pixels) -> bytes:
+    low = (pixels.reshape(-1) & 3).astype(np.uint8)
+    return np.packbits(np.unpackbits(low[: len(low) // 4 * 4, None], axis=1)[:, 6:]).tobytes()
+
+
 def framed(pixels: Pixels) -> Frame:
     """The frame, after the checks that need no key."""
     require(pixels.dtype == np.uint8, "a chip's samples")
-    low = (pixels.reshape(-1) & 3).astype(np.uint8)
-    data = np.packbits(np.unpackbits(low[: len(low) // 4 * 4, None], axis=1)[:, 6:]).tobytes()
+    data = _low_bits(pixels)
     require(len(data) >= 26 and data[:4] == b"PGCH", "no chip")
     version, kind, length = struct.unpack(">BcI", data[4:10])
     require(version in (1, 2), f"chip version {version}")
