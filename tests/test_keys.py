@@ -313,8 +313,11 @@ def test_who_made_a_file(home: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert nobody != load_signer(voice) and "no identity" in capsys.readouterr().err
     assert known.who_made(nobody.public, voice) is None
     (home / "identity").write_text(text)
+    (home / "identity").chmod(0o644)
     mine = load_signer(voice)
-    assert mine == signing.signer_of(text) and not capsys.readouterr().err
+    assert mine == signing.signer_of(text) and "others can read" in capsys.readouterr().err
+    (home / "identity").chmod(0o600)
+    assert mine == load_signer(voice) and not capsys.readouterr().err
     assert known.who_made(mine.public, voice) == "you"
     ana, _ = identities.generate()
     hers = signing.signer_of(ana)

@@ -11,6 +11,7 @@ from photoguard.cli import known
 from photoguard.cli.identity_files import (
     PUBLIC,
     SECRET_MODE,
+    SIGN,
     beside,
     default_identity,
     guard_folder,
@@ -58,11 +59,13 @@ def load_signer(voice: Voice) -> Signer:
     path = default_identity()
     why = "you have no identity"
     if files.is_there(path):
-        signer = signer_beside(path) if is_locked(path) else signing.signer_of(_text(path))
+        locked = is_locked(path)
+        signer = signer_beside(path) if locked else signing.signer_of(_text(path))
         if signer:
+            _warn_of_readers(beside(path, SIGN) if locked else path, voice)
             return signer
         why = "your identity is an SSH key, which does not sign"
-        if is_locked(path):
+        if locked:
             why = "identity.sign is missing, and `photoguard keygen` writes it"
     voice.note(f"Nobody will be able to tell that you made this: {why}.")
     return signing.throwaway()
@@ -103,9 +106,13 @@ def load_identities(key: Path | None, voice: Voice) -> list[Identity]:
     if key is None and not path.exists():
         return []
     data = files.read_file(path)
+    _warn_of_readers(path, voice)
+    return identities.parse_identities(data, ask_passphrase)
+
+
+def _warn_of_readers(path: Path, voice: Voice) -> None:
     if files.readable_by_others(path):
         voice.warn(f"others can read {files.shown(path)}; mend it with: chmod 600 {files.shown(path)}")
-    return identities.parse_identities(data, ask_passphrase)
 
 
 def journal_key(voice: Voice, make: bool = True) -> bytes | None:
