@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from nursery import Nursery
 from test_faults import REGION, names, pair, picture
+from test_passphrases import asking_for
 
 from photoguard import identities, public_keys, signing
 from photoguard.cli import known
@@ -178,6 +179,23 @@ def test_modes_do_not_depend_on_the_umask(nursery: Nursery, umask: int) -> None:
     config(nursery).chmod(0o755)
     nursery.run("recipients", "--as", "ana", shared(nursery.home / "ana.pub"), before=before)
     assert mode(config(nursery)) == 0o700 and mode(config(nursery) / "known" / "ana.pub") == 0o644
+
+
+def test_no_command_does_the_work_that_a_file_asks_for(nursery: Nursery, photo: Path) -> None:
+    """Work factor 22 is 4 GB of memory; nothing asks for the passphrase, and standard input is empty."""
+    nursery.run("keygen")
+    nursery.run("encrypt", photo, *REGION)
+    public, bomb = pair(photo)[0], photo.with_name("bomb.age")
+    bomb.write_bytes(asking_for(22))
+    bomb.chmod(0o600)
+    for command in (
+        ("decrypt", public, "--private", bomb), ("decrypt", public, "--key", bomb),
+        ("verify", public, "--key", bomb),
+        ("grant", bomb, "--to", "self"), ("keygen", "-o", bomb), ("classify", bomb, "--key", bomb),
+        ("encrypt", photo, *REGION, "--force", "-m", "avp", "--key-model", bomb),
+    ):  # fmt: skip
+        done = nursery.run(*command, code=None)
+        assert (done.code, "work factor 22" in done.stderr) == (6, True), f"{command}: {done.stderr}"
 
 
 # Killed

@@ -89,9 +89,7 @@ def chosen_recipients(to: Sequence[str], passphrase: bool, voice: Voice) -> Reci
             keys += own_recipients(voice)
         elif one.startswith(("age1", "ssh-")) and not files.is_there(Path(one)):
             keys.append(identities.parse_recipient(one))
-        elif known.is_known(
-            one
-        ):  # before a file of that name, which may lie in anybody's folder; ./NAME is a file
+        elif known.is_known(one):  # before a file of that name, which others may have put there
             keys += known.keys_of(one).recipients
         else:
             keys += identities.parse_recipients(files.read_file(Path(one)).decode("utf-8", "replace"))
