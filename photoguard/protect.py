@@ -115,7 +115,7 @@ def protect(
         for number, (key, part) in enumerate(zip(keys[1:-1], parts, strict=True), start=1)
     ]
     private = seal_private(
-        public, sealed.fingerprint(picture), keys, grants, signer or signing.nobody(), options.portable
+        public, sealed.fingerprint(picture), keys, grants, signer or signing.throwaway(), options.portable
     )
     notices = (*photo.notices, *notices)
     return Protection(picture, public, private, tuple(found), covered, options.portable, notices, chips)

@@ -153,7 +153,7 @@ def test_a_chip_of_version_1_opens_and_says_that_nothing_proves_it() -> None:
     key = identities.seal(learned_model().to_bytes(), TO_OWNER)
     for one in (chip, altered):
         restored = reveal.reveal_chip(one, OWNER, None, key)
-        assert restored.photo.notices == (reveal.UNPROVEN,)
+        assert restored.notices == (reveal.UNPROVEN,)
     new = carrying(avp_payload.mark(learned_model().secret, NONCE, 112, 112), face(3))
     assert not reveal.reveal_chip(new, OWNER, None, key).photo.notices
 

@@ -197,7 +197,7 @@ def test_whatever_a_sealer_put_inside_gives_only_our_errors(data: st.DataObject)
     body = images.encode_public(Photo(pixels), public.to_bytes())
     fingerprint = sealed.fingerprint(Photo(pixels))
     grants = (Grant(1, keys[1], data.draw(st.sampled_from([methods.digest(patch), bytes(32)])), b""),)
-    private = seal_private(public, fingerprint, keys, grants, signing.nobody(), portable=False)
+    private = seal_private(public, fingerprint, keys, grants, signing.throwaway(), portable=False)
 
     def restore() -> None:
         images.encode_restored(reveal.reveal(body, [private]).photo)

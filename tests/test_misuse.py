@@ -166,7 +166,7 @@ DAMAGED_PICTURES = [path for path in FOLDER.glob("picture-*.txt") if read(path)[
 
 
 def test_no_damaged_picture_leaves_an_output(nursery: Nursery, tmp_path: Path) -> None:
-    recipient = nursery.run("recipients").stdout.strip()
+    recipient = nursery.run("recipients").stdout.split()[1]
     to_me = Recipients((identities.parse_recipient(recipient),))
     public, private = tmp_path / "photo.pub.png", tmp_path / "photo.priv"
     assert len(DAMAGED_PICTURES) > 20

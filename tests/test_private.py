@@ -119,7 +119,7 @@ def test_any_bytes_as_a_seal(data: bytes) -> None:
 
 def test_the_one_that_you_made_decides_and_foreign_ones_are_named() -> None:
     _, mine = sealed()
-    _, theirs = sealed(signer=signing.nobody())
+    _, theirs = sealed(signer=signing.throwaway())
     found = opening.open_private({"p.priv": locked(theirs), "p.x.priv": locked(mine)}, KEYS, None, MAKERS)
     assert found.files == (mine,) and found.made_by == "you"
     assert found.notices == (
@@ -130,8 +130,8 @@ def test_the_one_that_you_made_decides_and_foreign_ones_are_named() -> None:
 def test_somebody_known_counts_before_somebody_unknown_and_the_photos_own_file_before_others() -> None:
     (_, anas), (_, one), (_, two) = (
         sealed(signer=ANA),
-        sealed(signer=signing.nobody()),
-        sealed(signer=signing.nobody()),
+        sealed(signer=signing.throwaway()),
+        sealed(signer=signing.throwaway()),
     )
     data = {"p.priv": locked(one), "p.a.priv": locked(two), "p.b.priv": locked(anas)}
     found = opening.open_private(data, KEYS, None, MAKERS)

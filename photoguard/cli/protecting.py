@@ -16,6 +16,7 @@ from photoguard.cli.keys import chosen_recipients, has_identity, load_key_model,
 from photoguard.cli.voice import Voice, guarded
 from photoguard.errors import UsageError
 from photoguard.geometry import Box
+from photoguard.signing import Signer
 
 PIXEL_CAP = 200_000_000
 SEALED = "sealed"
@@ -229,7 +230,7 @@ def encrypt(
     if dry_run:
         albums.show_plan(voice, album, "protect")
         return
-    signer = load_signer(voice)
+    signer: Signer | None = load_signer(voice)
     if cluster is not None:  # a secret key does not leave this machine
         proof, signer = [], None
         _speak_of_cluster(voice, cluster, passphrase, learned is not None)

@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from photoguard import batch, envelope, files, identities, png, remote
-from photoguard.cli import albums, options
+from photoguard.cli import albums, known, options
 from photoguard.cli.keys import (
     chosen_recipients,
     default_key_model,
-    known_signers,
     load_identities,
     locked_key_model,
 )
@@ -144,19 +143,19 @@ def _restoring(
     """The work with the user's keys; a passphrase is asked for once, before other processes start."""
     from photoguard.batch.work import Restoring
 
-    known: dict[str, str] = {}
+    answers: dict[str, str] = {}
 
     def ask(prompt: str) -> str:
-        if prompt not in known:
-            known[prompt] = ask_passphrase(prompt)
-        return known[prompt]
+        if prompt not in answers:
+            answers[prompt] = ask_passphrase(prompt)
+        return answers[prompt]
 
     keys, chosen = tuple(load_identities(key, voice)), tuple(private or ())
     albums.warn_of_secrets(voice, album.cluster, "key")
     model = locked_key_model(key_model) if key_model else None
     if model is None and default_key_model().exists():
         model = files.read_file(default_key_model())  # most pictures do not need it: no matter what it is
-    makers = known_signers(voice)
+    makers = known.signers(voice, keys)
     if not album.many:
         return Restoring(keys, chosen, makers, key_model=model, ask=ask)
     kinds = (_kinds(path) for task in album.tasks for path in task.secrets)
