@@ -34,6 +34,7 @@ class Encrypting:
     proof: tuple[Identity, ...] = ()
     force: bool = False
     tidy: bool = True  # not for many photos: the run itself does it once a folder
+    secret: bytes | None = field(default=None, repr=False)  # the user's, of stages
     progress: Callable[[int, int], None] | None = None  # of AVP's search, where a person watches one photo
 
     def load(self) -> None:
@@ -66,6 +67,7 @@ class Encrypting:
             proof=self.proof,
             force=self.force or may_replace(task),
             tidy=self.tidy,
+            secret=self.secret,
             progress=self.progress,
         )
         record = protected_record(task, made)
@@ -131,6 +133,7 @@ class Restoring:
     force: bool = False
     write: bool = True
     tidy: bool = True
+    secret: bytes | None = field(default=None, repr=False)  # the user's, of stages
     passphrase: str | None = field(default=None, repr=False)  # of private files locked with one
     key_model: bytes | None = field(default=None, repr=False)  # a learned one, for AVP's learned chips
     ask: Ask | None = None  # for it, where a person can be asked: not in other processes
@@ -146,9 +149,10 @@ class Restoring:
         if left:
             return left
         force = self.force or may_replace(task)
+        notices: tuple[str, ...] = ()
         if self.write:
             if self.tidy:
-                files.finish_killed_runs(task.public.parent)
+                notices = files.finish_killed_runs(task.public.parent, self.secret).notices
             if files.is_same(task.public, task.source):
                 raise UsageError(
                     f"{files.shown(task.public)} is the picture itself", "choose another name with -o"
@@ -172,11 +176,12 @@ class Restoring:
             "exact": restored.exact, "changed": restored.changed, "name": restored.name,
         }  # fmt: skip
         if self.write:
-            with files.staged(task.public.parent, force, self.tidy) as stage:
+            with files.staged(task.public.parent, force, self.secret) as stage:
                 stage.add(task.public.name, images.encode_restored(restored.photo))
                 stage.publish()
             record["restored"] = str(task.public)
-        return Report(record, (task.public,) if self.write else (), len(restored.opened), len(data))
+        outputs = (task.public,) if self.write else ()
+        return Report(record, outputs, len(restored.opened), len(data), notices)
 
     def _asked(self) -> Ask | None:
         known = self.passphrase

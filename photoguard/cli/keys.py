@@ -86,14 +86,18 @@ def keygen(
         path = output or default_key_model()
         owner = Recipients(tuple(own_recipients(voice)))
         config, sheet = settings(preset, minutes, steps), path.with_suffix(".png")
-        record = make_key_model(path, sheet, config, tuple(images or ()), owner, voice, force=force)
+        secret = tidied(path.parent, voice)
+        pictures = tuple(images or ())
+        record = make_key_model(path, sheet, config, pictures, owner, voice, force=force, secret=secret)
         voice.result(key_model_text(record), record)
         return
     if minutes or steps or images or force:
         raise UsageError("--minutes, --steps, --images and --force belong to --model", "add --model")
     path = output or default_identity()
     locked = new_passphrase("Passphrase for the new identity") if passphrase else None
-    recipients = make_identity(path, locked, recovery)
+    for place in filter(None, (recovery, path)):  # in this order: the identity waits for its recovery
+        tidied(place.parent, voice)
+    recipients = make_identity(path, locked, recovery, stage_secret(voice))
     text = f"identity   {files.shown(path)}\nrecipient  {recipients[0]}"
     if recovery:
         text += f"\nrecovery   {files.shown(recovery)}"
@@ -108,29 +112,34 @@ def keygen(
         voice.note("The recovery identity was proven to open a test message. Move it off this computer.")
 
 
-def make_identity(path: Path, passphrase: str | None, recovery: Path | None) -> list[str]:
+def make_identity(
+    path: Path, passphrase: str | None, recovery: Path | None, secret: bytes | None = None
+) -> list[str]:
     """Write a new identity and the recipients that go with it; nothing that exists is touched."""
     public = path.with_name(path.name + PUBLIC)
     for target in filter(None, (path, public, recovery)):
         files.refuse_existing(target)
     if recovery and recovery.absolute() == path.absolute():
         raise UsageError("the recovery identity needs a file of its own", "name another with --recovery")
-    secret, recipient = identities.generate()
-    recipients, secrets = [recipient], [secret]
+    own, recipient = identities.generate()
+    recipients, secrets = [recipient], [own]
     if recovery:
         spare, spare_recipient = identities.generate()
         recipients.append(spare_recipient)
         secrets.append(spare)
     _prove(secrets, recipients)
-    if recovery:
-        files.write_secret(recovery, secrets[1])
-    content = secret.encode()
+    content = secrets[0].encode()
     if passphrase is not None:
         content = identities.seal(content, Recipients(passphrase=passphrase))
-    with files.staged(path.parent) as stage:
+    with files.staged(path.parent, secret=secret) as stage:
         stage.add(path.name, content, mode=0o600)
-        stage.add(public.name, "".join(f"{line}\n" for line in recipients).encode())
-        stage.publish()
+        stage.add(public.name, "".join(f"{line}\n" for line in recipients).encode(), mode=0o644)
+        if recovery is None:
+            stage.publish()
+        else:
+            with files.staged(recovery.parent, secret=secret) as safe:
+                safe.add(recovery.name, secrets[1].encode(), mode=0o600)
+                files.publish_both(safe, stage)
     return recipients
 
 
@@ -188,7 +197,7 @@ def own_recipients(voice: Voice) -> list[str]:
     """The default identity's recipients; the identity is made at first use."""
     path = default_identity()
     if not has_identity():
-        made = make_identity(path, None, None)
+        made = make_identity(path, None, None, tidied(path.parent, voice))
         voice.note(f"Made your identity: {files.shown(path)} (recipient {made[0]})")
         voice.note("Back it up, for instance on a USB stick: without it nobody can restore your photos.")
     return [identities.parse_recipient(line) for line in _recipient_lines(path)]
@@ -237,7 +246,7 @@ def journal_key(voice: Voice, make: bool = True) -> bytes | None:
     except OutputExistsError:
         pass  # another run made it this moment
     except UnwritableError as error:
-        voice.note(f"note: without a journal, an interrupted run cannot be continued: {error}")
+        voice.note(f"note: a run that is cut off can be neither continued nor cleaned up after: {error}")
         return None
     try:
         return bytes.fromhex(files.read_file(path).decode("ascii", "replace").strip())
@@ -245,6 +254,23 @@ def journal_key(voice: Voice, make: bool = True) -> bytes | None:
         raise DamagedError(
             f"{files.shown(path)} is damaged", "remove it; runs that were cut off then go on with --force"
         ) from None
+
+
+def stage_secret(voice: Voice, make: bool = True) -> bytes | None:
+    """The secret of stages, by which a later run knows what a killed one left."""
+    key = journal_key(voice, make)
+    return files.stage_secret(key) if key else None
+
+
+def tidied(folder: Path, voice: Voice) -> bytes | None:
+    """Finish what killed runs left in a folder, and the secret for a stage of one's own there."""
+    secret = stage_secret(voice)
+    done = files.finish_killed_runs(folder, secret)
+    for path in done.finished:
+        voice.note(f"note: {files.shown(path)} was made by a run that was killed; it is in place now")
+    for notice in done.notices:
+        voice.warn(notice)
+    return secret
 
 
 def default_key_model() -> Path:
