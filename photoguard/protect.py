@@ -267,16 +267,18 @@ def protect_file(
     proof: Sequence[Identity] = (),
     force: bool = False,
     tidy: bool = True,
+    secret: bytes | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Protection:
     """Protect one file: all outputs are written, checked as they lie on disk, then put in place together.
 
-    `tidy` first finishes what killed runs left in the folder, which costs as much as the folder is long.
+    `tidy` first finishes what killed runs left in the folder, which costs as much as the folder is long. It
+    can do so where they and this run have the user's `secret`; without one it only names what they left.
     """
     if public.parent != private.parent:
         raise UsageError("the public and the private file must be in one folder", "move one afterwards")
-    if tidy:  # first: what they left decides which outputs exist
-        files.finish_killed_runs(public.parent)
+    # first: what they left decides which outputs exist
+    left = files.finish_killed_runs(public.parent, secret).notices if tidy else ()
     chips = (files.chip_beside(public, 1),) if options.settings.chips else ()
     for target in (public, private, *chips):
         if files.is_same(target, source):
@@ -285,17 +287,17 @@ def protect_file(
             files.refuse_existing(target)
     mode = permissions(source)
     protection = protect(files.read_file(source), source, options, recipients, signer, progress, mode)
-    with files.staged(public.parent, force, tidy) as stage:
+    with files.staged(public.parent, force, secret) as stage:
         carrier = None if options.portable else protection.public.to_bytes()
         picture = stage.add(public.name, images.encode_public(protection.picture, carrier))
-        secret = stage.add(private.name, identities.seal(protection.private.to_bytes(), recipients))
-        check_written(picture.read_bytes(), secret.read_bytes(), protection, proof)
+        sealed_file = stage.add(private.name, identities.seal(protection.private.to_bytes(), recipients))
+        check_written(picture.read_bytes(), sealed_file.read_bytes(), protection, proof)
         for number, chip in protection.chips.items():
             name = files.chip_beside(public, number).name
             written = stage.add(name, images.encode_lossless(chip.pixels)).read_bytes()
             _check_chip(written, chip, f"the chip of face {number}", proof)
         stage.publish()
-    return protection
+    return replace(protection, notices=(*protection.notices, *left))
 
 
 def permissions(source: Path) -> int:

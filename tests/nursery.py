@@ -37,7 +37,13 @@ def child(order):
             if event not in ("open", "os.mkdir", "os.rename", "os.link", "os.remove", "os.rmdir"):
                 return
             paths = [os.fsdecode(one) for one in args if isinstance(one, (str, bytes, os.PathLike))]
-            if any(order["within"] in path for path in paths):
+            if event == "open" and args[2] & os.O_CREAT and "/" not in paths[0]:
+                paths = [order["within"]]  # the event does not tell in which open folder
+            handles = args[2:] if event in ("os.mkdir", "os.rename", "os.link") else args[1:]
+            handles = () if event == "open" else [fd for fd in handles if fd >= 0]
+            folders = [os.readlink(f"/proc/self/fd/{fd}") + "/" for fd in handles]
+            whole = [folder + path for folder in folders for path in paths]
+            if any(order["within"] in path for path in paths + whole):
                 if left[0] == 0:
                     os.kill(os.getpid(), signal.SIGKILL)
                 left[0] -= 1

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,9 +22,15 @@ from conftest import ROOT, Shell
 from PIL import Image
 
 from photoguard import batch
-from photoguard.batch.journal import NAME
+from photoguard.batch.journal import NAME, sealed, unsealed
 from photoguard.batch.pool import weigh
-from photoguard.errors import OutputExistsError, PhotoguardError, UnreadableError, UsageError
+from photoguard.errors import (
+    OutputExistsError,
+    PhotoguardError,
+    UnreadableError,
+    UnwritableError,
+    UsageError,
+)
 
 BY_HAND = ("--method", "solid", "--faces", "none", "--region", "10,10,20,20")  # needs no network: starts fast
 
@@ -301,8 +308,17 @@ def task(tmp_path: Path, journal: batch.Journal) -> batch.Task:
     return task
 
 
+def noted(path: Path, key: bytes = b"k" * 32) -> list[dict[str, Any]]:
+    """The lines of a journal."""
+    return [line for raw in path.read_bytes().splitlines() if (line := unsealed(raw, key)) is not None]
+
+
+def key_of(home: Path) -> bytes:
+    return bytes.fromhex((home / ".config" / "photoguard" / "journal.key").read_text())
+
+
 def reopened(journal: batch.Journal, **changes: object) -> batch.Journal:
-    return replace(journal, _lines={}, _torn=set(), **changes)
+    return replace(journal, _lines={}, _places={}, notices=[], **changes)
 
 
 def test_what_is_finished_is_skipped(journal: batch.Journal, task: batch.Task) -> None:
@@ -318,12 +334,12 @@ def test_a_journal_tells_nothing_about_the_originals(journal: batch.Journal, tas
     kind = task.source.stat()
     assert path.stat().st_mode & 0o077 == 0
     assert str(kind.st_size) not in path.read_text() and str(kind.st_mtime_ns) not in path.read_text()
-    digests = [json.loads(line)["photo"] for line in path.read_text().splitlines()]
+    assert not any(name in path.read_bytes() for name in (b"a.p", b"priv", b"png", b"files", b"begun"))
+    lengths = {len(line) for line in path.read_bytes().splitlines()}
+    assert len(lengths) == 1, "not even how long a name is, or what kind of line it is"
+    assert len(set(path.read_bytes().splitlines())) == 2
     other = reopened(journal, key=b"other" * 8)
-    other.begin([task])
-    assert json.loads(path.read_text().splitlines()[-1])["photo"] not in digests, (
-        "keyed, so not to be guessed"
-    )
+    assert other.finished(task) is None and noted(path, b"other" * 8) == []
 
 
 def test_changes_are_noticed(journal: batch.Journal, task: batch.Task) -> None:
@@ -392,7 +408,7 @@ def test_killed_between_the_output_and_its_note(journal: batch.Journal, tmp_path
     assert reopened(journal).finished(task) is None
     task.public.write_bytes(b"public")
     assert reopened(journal).finished(task)
-    assert len((tmp_path / NAME).read_text().splitlines()) == 2, "noted now"
+    assert len(noted(tmp_path / NAME)) == 2, "noted now"
 
 
 def test_a_torn_line_is_no_line(journal: batch.Journal, task: batch.Task) -> None:
@@ -402,7 +418,7 @@ def test_a_torn_line_is_no_line(journal: batch.Journal, task: batch.Task) -> Non
         path.write_bytes(whole[:-cut])
         again = reopened(journal)
         assert again.finished(task), "its outputs lie beside the first line"
-        assert all(json.loads(line) for line in path.read_text().splitlines()[-1:])
+        assert "files" in noted(path)[-1]
 
 
 def test_what_was_moved_meanwhile_is_not_noted(journal: batch.Journal, task: batch.Task) -> None:
@@ -413,14 +429,96 @@ def test_what_was_moved_meanwhile_is_not_noted(journal: batch.Journal, task: bat
     assert path.read_text() == lines
 
 
-@pytest.mark.parametrize("odd", ['{"to": 1}', "[]", "7", "nonsense", '{"files": 5}', '{"files": ["a"]}'])
-def test_a_line_that_is_none_of_ours_is_no_line(journal: batch.Journal, task: batch.Task, odd: str) -> None:
+ODD = {
+    "nonsense": b"nonsense",
+    "bytes": b"\xff\x00\xfe",
+    "brackets": b"[" * 100_000,
+    "an earlier version's": b'{"to": "a.pub.png", "files": {"a.pub.png": 6}, "photo": "a", "as": "b"}',
+    "NUL": b'{"to": "a\\u0000.pub.png", "files": {"a\\u0000": 6}, "photo": "a", "as": "b"}',
+    "a lone surrogate": b'{"to": "a\\ud800.pub.png", "files": {"\\ud800": 6}, "photo": "a", "as": "b"}',
+    "another's": sealed({"to": "a.pub.png", "begun": True, "photo": "a", "as": "b"}, b"other" * 8).rstrip(),
+    "longer than any": b"A" * 3_000_000,
+}
+
+
+@pytest.mark.parametrize("odd", ODD.values(), ids=ODD.keys())
+def test_a_line_that_is_none_of_ours_is_no_line(journal: batch.Journal, task: batch.Task, odd: bytes) -> None:
     path = task.public.parent / NAME
-    last = json.loads(path.read_text().splitlines()[-1])
-    with path.open("a") as file:
-        file.write(json.dumps(last | json.loads(odd)) if odd.startswith('{"files') else odd)
-        file.write("\n")
+    with path.open("ab") as file:
+        file.write(odd + b"\n")
     assert reopened(journal).finished(task)
+    again = reopened(journal)
+    again.begin([task], forced=True)
+    assert len(noted(path)) == 3 and not again.notices
+
+
+def plant(path: Path, kind: str) -> None:
+    """Something with a journal's name that is not the user's journal."""
+    other = path.with_name("diary.txt")
+    other.write_bytes(b"dear diary")
+    if kind == "a pipe":
+        os.mkfifo(path)
+    elif kind == "a folder":
+        path.mkdir()
+    elif kind == "a link":
+        path.symlink_to(other)
+    elif kind == "a second name":
+        path.write_bytes(sealed({"to": "x"}, b"k" * 32))
+        os.link(path, path.with_name("second"))
+    elif kind == "a photo":
+        photo(path.with_suffix(".png")).rename(path)
+    else:
+        path.write_bytes(ODD[kind] + b"\n")
+
+
+@pytest.mark.parametrize("kind", ["a pipe", "a folder", "a link", "a second name", "a photo", *ODD], ids=str)
+def test_what_is_planted_as_a_journal_is_left_alone(
+    journal: batch.Journal, tmp_path: Path, kind: str
+) -> None:
+    task = batch.Task(photo(tmp_path / "a.png"), tmp_path / "a.pub.png")
+    path = tmp_path / NAME
+    plant(path, kind)
+    before = path.read_bytes() if path.is_file() else None
+    journal.begin([task])
+    for output in task.certain:
+        output.write_bytes(b"output")
+    journal.done(task, task.certain)
+    assert reopened(journal).finished(task), "noted in the user's own folder"
+    assert len(noted(next((tmp_path / "home").iterdir()))) == 2
+    assert any("left alone" in notice for notice in journal.notices)
+    assert (path.read_bytes() if path.is_file() else None) == before
+
+
+def test_planted_journals_in_a_run(photoguard: Shell, album: Path) -> None:
+    out = album.parent / "out"
+    out.mkdir()
+    (out / NAME).write_bytes(b"[" * 100_000)
+    typed = ("encrypt", album / "sea", "-o", out, *BY_HAND)
+    assert "is no journal of yours" in photoguard(*typed).stderr
+    assert "3 finished by an earlier run" in photoguard(*typed).stderr
+    (out / NAME).unlink()
+    os.mkfifo(out / NAME)
+    assert "3 finished by an earlier run" in photoguard(*typed).stderr
+
+
+def test_a_journal_that_is_swapped_while_in_use_is_not_written_to(
+    journal: batch.Journal, task: batch.Task
+) -> None:
+    path = task.public.parent / NAME
+    photo(path.with_name("mine.png")).replace(path)
+    before = path.read_bytes()
+    with pytest.raises(UnwritableError, match="was replaced"):
+        journal.done(task, task.certain)
+    assert path.read_bytes() == before
+
+
+def test_two_runs_begin_one_journal(journal: batch.Journal, tmp_path: Path) -> None:
+    one, two = (batch.Task(photo(tmp_path / f"{n}.png"), tmp_path / f"{n}.pub.png") for n in "ab")
+    other = reopened(journal)
+    assert journal.finished(one) is None and other.finished(two) is None, "neither has found one"
+    journal.begin([one])
+    other.begin([two])
+    assert [line["to"] for line in noted(tmp_path / NAME)] == ["a.pub.png", "b.pub.png"]
 
 
 def test_a_journal_without_a_line_is_as_good_as_none(journal: batch.Journal, task: batch.Task) -> None:
@@ -486,13 +584,11 @@ def survives(tmp_path: Path, photos: int, kills: int, seed: int) -> None:
             random.randint(1, max(2, photos // kills)),
             9,
         )
-        noted = {
-            json.loads(line)["to"] for line in (out / NAME).read_text().splitlines() if '"files"' in line
-        }
+        ready = {line["to"] for line in noted(out / NAME, key_of(tmp_path)) if "files" in line}
         now = stamps(out)
         assert all(now.get(path, stamp) == stamp for path, stamp in seen.items()), "done again"
-        assert noted <= {Path(path).name for path in now}
-        seen |= {path: stamp for path, stamp in now.items() if Path(path).name in noted}
+        assert ready <= {Path(path).name for path in now}
+        seen |= {path: stamp for path, stamp in now.items() if Path(path).name in ready}
     subprocess.run(command(tmp_path / "album", out), env=env, check=True, capture_output=True)
     assert all(stamps(out)[path] == stamp for path, stamp in seen.items())
     expected = [f"{n:03}.{kind}" for n in range(photos) for kind in ("priv", "pub.png")]
@@ -533,8 +629,8 @@ def test_ctrl_c_finishes_what_is_in_hand(tmp_path: Path, jobs: str) -> None:
     made = names(out)
     assert len(made) < 121, "it did stop"
     publics = {name for name in made if name.endswith(".pub.png")}
-    noted = {json.loads(line)["to"] for line in (out / NAME).read_text().splitlines() if '"files"' in line}
-    assert publics == noted and len(made) == 2 * len(publics) + 1, "whole, noted, nothing else"
+    ready = {line["to"] for line in noted(out / NAME, key_of(tmp_path)) if "files" in line}
+    assert publics == ready and len(made) == 2 * len(publics) + 1, "whole, noted, nothing else"
 
 
 def test_a_second_source_of_one_name_is_refused(tmp_path: Path) -> None:

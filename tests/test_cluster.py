@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -14,7 +13,7 @@ from typing import Any
 
 import pytest
 from conftest import Shell
-from test_albums import BY_HAND, at_home, count, double, names, photo, some
+from test_albums import BY_HAND, at_home, count, double, key_of, names, noted, photo, some
 
 from photoguard import batch, files, remote
 from photoguard.batch.journal import NAME
@@ -226,6 +225,5 @@ def test_a_killed_worker_loses_nothing(workers: Any, tmp_path: Path) -> None:
     assert run.returncode == 0 and "40 of 40 photos protected" in said, said
     expected = [f"{n:02}.{kind}" for n in range(40) for kind in ("priv", "pub.png")]
     assert names(out) == sorted([NAME, *expected])
-    noted = [json.loads(line) for line in (out / NAME).read_text().splitlines()]
-    assert sum("files" in line for line in noted) == 40
+    assert sum("files" in line for line in noted(out / NAME, key_of(tmp_path))) == 40
     subprocess.run([*RUN, "verify", out], env=at_home(tmp_path), check=True, capture_output=True)

@@ -180,22 +180,75 @@ def test_leftovers_are_not_photos_and_a_living_run_is_left_alone(nursery: Nurser
     try:
         done = nursery.run("encrypt", photo.parent, *REGION, "--recursive", "--json")
         assert [json.loads(line)["source"] for line in done.stdout.splitlines()] == [str(photo)]
-        left = [".photoguard-journal", alive.name, "photo.png", "photo.priv", "photo.pub.png"]
+        left = [".photoguard-journal", dead.name, alive.name, "photo.png", "photo.priv", "photo.pub.png"]
         assert names(photo.parent) == sorted(left)
-        assert names(alive) == ["holiday.png", "photo.pub.png"]
+        assert names(alive) == names(dead) == ["holiday.png", "photo.pub.png"]
+        assert str(dead) in done.stderr and str(alive) not in done.stderr
         done = nursery.run("decrypt", photo.parent, "--recursive", "--json", "-o", photo.parent / "back")
         assert len(done.stdout.splitlines()) == 1
     finally:
         os.close(handle)
 
 
+@pytest.mark.parametrize("heal", ["decrypt", "the next run"])
+def test_a_pair_that_was_replaced_by_half_says_how_it_is_healed(
+    nursery: Nursery, photo: Path, heal: str
+) -> None:
+    nursery.run("encrypt", photo, *REGION)
+    kill = """
+import os, signal
+replace, left = os.replace, [1]
+def dying(*args, **kwargs):
+    if not left[0]:
+        os.kill(os.getpid(), signal.SIGKILL)
+    left[0] -= 1
+    replace(*args, **kwargs)
+os.replace = dying
+"""
+    nursery.run("encrypt", photo, *REGION, "--force", code=-9, before=kill)
+    public = pair(photo)[0]
+    done = nursery.run("verify", public, code=None)
+    assert done.code != 0 and f"`photoguard decrypt {public}`" in done.stderr
+    assert f"killed before it put {public} in place" in done.stderr
+    assert list(photo.parent.glob(".photoguard-*")), "verify writes nothing"
+    if heal == "decrypt":
+        nursery.run("decrypt", public, "-o", photo.with_name("back.png"))
+        photo.with_name("back.png").unlink()
+    else:
+        settle(nursery, photo)
+    done = nursery.run("verify", public)
+    assert "killed" not in done.stderr and both_or_neither(nursery, photo)
+
+
+def test_keygen_killed_at_every_step_can_be_run_again(nursery: Nursery, tmp_path: Path) -> None:
+    waited = []
+    for step in range(200):
+        keys, safe = tmp_path / f"{step}" / "keys", tmp_path / f"{step}" / "safe"
+        typed = ("keygen", "-o", keys / "identity", "--recovery", safe / "recovery")
+        killed = nursery.run(*typed, code=None, die_at=step, within=tmp_path)
+        for left in tmp_path.glob("*/*/.photoguard-*"):
+            os.utime(left, (0, 0))
+        again = nursery.run(*typed, code=None)
+        assert again.code in (0, 8), again.stderr
+        assert names(keys) == ["identity", "identity.pub"] and names(safe) == ["recovery"]
+        modes = [(path.stat().st_mode & 0o777) for path in (*sorted(keys.iterdir()), safe / "recovery")]
+        assert modes == [0o600, 0o644, 0o600]
+        secret = (safe / "recovery").read_text()
+        spare = nursery.run("recipients", safe / "recovery").stdout.strip() if secret else ""
+        assert spare in (keys / "identity.pub").read_text().split()
+        waited.append("in place now" in again.stderr)
+        if killed.code == 0:
+            break
+    assert step > 15 and any(waited), "kills after the decision were among them"
+
+
 # Disks and folders
 
 
 @contextmanager
-def small_disk(path: Path, kilobytes: int) -> Iterator[None]:
+def small_disk(path: Path, kilobytes: int, files: int = 1000) -> Iterator[None]:
     path.mkdir(exist_ok=True)
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={kilobytes}k", "tmpfs", str(path)]
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={kilobytes}k,nr_inodes={files}", "tmpfs", str(path)]
     try:
         done = subprocess.run(mount, capture_output=True, text=True, check=False)
     except FileNotFoundError:
@@ -215,6 +268,23 @@ def test_a_full_disk(nursery: Nursery, tmp_path: Path) -> None:
         done = nursery.run("encrypt", photo, *REGION, code=3)
         assert "the disk is full" in done.stderr and "nothing was written" in done.stderr
         assert names(disk) == ["photo.png"]
+
+
+def test_a_disk_with_room_for_few_files(nursery: Nursery, tmp_path: Path) -> None:
+    seen = []
+    for count in range(3, 10):
+        disk = tmp_path / f"disk{count}"
+        with small_disk(disk, 256, count):
+            photo = picture(disk / "photo.png")
+            done = nursery.run("encrypt", photo, *REGION, code=None)
+            seen.append(done.code)
+            if done.code:
+                assert "the disk is full" in done.stderr and "nothing was written" in done.stderr
+                assert names(disk) == ["photo.png"], count
+            else:
+                nursery.run("verify", pair(photo)[0])
+                assert names(disk) == ["photo.png", "photo.priv", "photo.pub.png"]
+    assert seen[0] == 3 and seen[-1] == 0 and seen == sorted(seen, reverse=True)
 
 
 def test_a_disk_that_is_full_when_restoring(nursery: Nursery, photo: Path, tmp_path: Path) -> None:

@@ -17,17 +17,6 @@ def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-def leftover(folder: Path, name: str, *, old: bool = True, **contents: str) -> Path:
-    """What a killed run leaves behind."""
-    stage = folder / name
-    stage.mkdir(parents=True)
-    for file, text in contents.items():
-        (stage / file.replace("_", ".")).write_text(text)
-    if old:
-        os.utime(stage, (0, 0))
-    return stage
-
-
 DEAD = ".photoguard-0123456789abcdef"
 
 
@@ -113,68 +102,33 @@ def test_what_the_system_says_is_said_in_words(tmp_path: Path, number: int, says
         raise OSError(number, os.strerror(number))
 
 
-# What killed runs left
+def test_a_mode_holds_whatever_the_umask(tmp_path: Path) -> None:
+    for umask in (0, 0o022, 0o077, 0o177):
+        before = os.umask(umask)
+        try:
+            with files.staged(tmp_path / str(umask)) as stage:
+                stage.add("secret", b"secret", mode=0o600)
+                stage.add("shared", b"shared", mode=0o644)
+                stage.add("usual", b"usual")
+                stage.publish()
+        finally:
+            os.umask(before)
+        modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / str(umask)).iterdir()}
+        assert modes == {"secret": 0o600, "shared": 0o644, "usual": 0o666 & ~umask}
 
 
-def test_what_was_decided_is_finished_and_what_was_not_is_removed(tmp_path: Path) -> None:
-    leftover(tmp_path, DEAD, a_priv="half")
-    leftover(tmp_path, ".photoguard-aaaaaaaaaaaaaaaa.done", b_priv="private", b_png="public")
-    leftover(tmp_path, ".photoguard-bbbbbbbbbbbbbbbb.force.done", c_priv="new")
-    (tmp_path / "c.priv").write_text("old")
-    files.finish_killed_runs(tmp_path)
-    assert names(tmp_path) == ["b.png", "b.priv", "c.priv"]
-    assert (tmp_path / "c.priv").read_text() == "new"
-
-
-def test_a_move_that_was_half_done_is_finished(tmp_path: Path) -> None:
-    stage = leftover(tmp_path, DEAD + ".done", b_priv="private", b_png="public")
-    os.link(stage / "b.priv", tmp_path / "b.priv")  # killed between link and unlink
-    files.finish_killed_runs(tmp_path)
-    assert names(tmp_path) == ["b.png", "b.priv"]
-
-
-def test_finishing_never_overwrites(tmp_path: Path) -> None:
-    (tmp_path / "b.priv").write_text("mine")
-    leftover(tmp_path, DEAD + ".done", b_priv="private")
-    files.finish_killed_runs(tmp_path)
-    assert (tmp_path / "b.priv").read_text() == "mine"
-    assert (tmp_path / (DEAD + ".done") / "b.priv").read_text() == "private", "a person decides"
-
-
-def test_a_stage_that_was_made_a_moment_ago_is_left_alone(tmp_path: Path) -> None:
-    leftover(tmp_path, DEAD, old=False)
-    files.finish_killed_runs(tmp_path)
-    assert names(tmp_path) == [DEAD], "its run may be about to lock it"
-    os.utime(tmp_path / DEAD, (0, 0))
-    files.finish_killed_runs(tmp_path)
-    assert names(tmp_path) == []
-
-
-@pytest.mark.parametrize("name", [".photoguard-backup", ".photoguard-0123", DEAD + ".old", ".photoguard-"])
-def test_a_folder_that_is_not_ours_is_never_touched(tmp_path: Path, name: str) -> None:
-    stage = leftover(tmp_path, name, diary_txt="dear diary")
-    files.finish_killed_runs(tmp_path)
-    assert names(stage) == ["diary.txt"]
-
-
-@pytest.mark.parametrize("name", [DEAD, DEAD + ".done", DEAD + ".force.done"])
-def test_a_link_that_looks_like_a_stage_leads_nowhere(tmp_path: Path, name: str) -> None:
-    """Otherwise whoever may write to a shared folder could have our files deleted or moved."""
-    home = leftover(tmp_path, "home", diary_txt="dear diary")
-    shared = tmp_path / "shared"
-    shared.mkdir()
-    (shared / name).symlink_to(home)
-    files.finish_killed_runs(shared)
-    assert names(home) == ["diary.txt"] and names(shared) == [name]
-
-
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can give files away")
-def test_a_stage_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
-    stage = leftover(tmp_path, DEAD + ".force.done", photo_png="planted")
-    (tmp_path / "photo.png").write_text("mine")
-    os.chown(stage, 12345, 12345)
-    files.finish_killed_runs(tmp_path)
-    assert (tmp_path / "photo.png").read_text() == "mine"
+def test_without_handles_for_folders_outputs_come_whole_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("photoguard.files.folders.HANDLES", False)
+    with files.staged(tmp_path, secret=b"s" * 32) as stage:
+        stage.add("a.pub.png", b"public")
+        stage.add("a.priv", b"private")
+        stage.publish()
+    with pytest.raises(OutputExistsError), files.staged(tmp_path) as stage:
+        stage.add("a.priv", b"other")
+        stage.publish()
+    assert names(tmp_path) == ["a.priv", "a.pub.png"] and (tmp_path / "a.priv").read_bytes() == b"private"
 
 
 # Listings and names

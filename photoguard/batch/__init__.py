@@ -4,9 +4,9 @@ from photoguard.batch import cluster
 from photoguard.batch.journal import Journal, Skipped
 from photoguard.batch.plan import Selection, Task, plan, plan_restoring
 from photoguard.batch.pool import Outcome, Pool, run
-from photoguard.batch.resume import resumed
+from photoguard.batch.resume import resumed, tidy
 
 __all__ = [
     "Journal", "Outcome", "Pool", "Selection", "Skipped", "Task",
-    "cluster", "plan", "plan_restoring", "resumed", "run",
+    "cluster", "plan", "plan_restoring", "resumed", "run", "tidy",
 ]  # fmt: skip

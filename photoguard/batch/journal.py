@@ -1,26 +1,34 @@
 """What earlier runs finished, so that a run that was cut off goes on where it was.
 
-Beside the outputs of each folder lies a hidden file with a JSON object a line, only added to:
+Beside the outputs of each folder lies a hidden file with a sealed JSON object a line, only added to:
 
     {"to": "a.pub.png", "begun": true, "photo": DIGEST, "as": DIGEST}
     {"to": "a.pub.png", "files": {"a.pub.png": 81234, "a.priv": 712}, "photo": DIGEST, "as": DIGEST}
 
 The first is on disk before the photo is worked on: outputs that exist beside such a line alone are the run's
-own, whole because they are put in place together. The digests are keyed with a secret of the user, since the
-folder may be shared, and times and sizes of originals are nobody's business. A line that a crash has torn is
-no line.
+own, whole because they are put in place together. Lines are encrypted with a secret of the user and padded,
+since the folder may be shared: they tell nobody else which photos there were. A line that does not open, for
+instance one that a crash has torn, is no line. A file of that name that is not the user's journal, be it of
+an earlier version or planted, is never added to: then the notes go to the user's state folder.
 """
 
 from __future__ import annotations
 
+import base64
+import errno
 import hashlib
 import json
 import os
+import secrets
+import stat
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
 from photoguard import files, remote
 from photoguard.batch.plan import Task
@@ -28,6 +36,10 @@ from photoguard.errors import OutputExistsError, UnreadableError, UnwritableErro
 
 NAME = ".photoguard-journal"
 REDO = "--force protects it again"
+LABEL = b"photoguard journal 2"
+PADDED = 192  # bytes that a line is filled up to, or a multiple: two names of usual length, and digests
+LONGEST = 1 << 16  # bytes of a line; longer ones are none
+OPENED = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)  # no link, and no waiting at a pipe
 
 
 @dataclass(frozen=True)
@@ -35,6 +47,19 @@ class Skipped:
     """An earlier run finished this one."""
 
     files: tuple[str, ...]
+
+
+@dataclass
+class Place:
+    """Where the journal of a folder lies."""
+
+    path: Path
+    found: os.stat_result | None = None  # of the file that was read
+    torn: bool = False
+
+
+class _ForeignError(Exception):
+    """A file with a journal's name that is not the user's."""
 
 
 @dataclass
@@ -46,7 +71,8 @@ class Journal:
     home: Path  # for the journals of remote folders, where no line can be added to a file
     by_content: bool = False  # compare photos by their bytes, not by size and time
     _lines: dict[Path, dict[str, dict[str, Any]]] = field(default_factory=dict)
-    _torn: set[Path] = field(default_factory=set)
+    notices: list[str] = field(default_factory=list)  # what a person should know of
+    _places: dict[Path, Place] = field(default_factory=dict)
 
     def finished(self, task: Task, note: bool = True) -> Skipped | None:
         """Whether nothing is left to do for a task; raises when its outputs are there but not from this.
@@ -117,47 +143,84 @@ class Journal:
         self._add(task.public.parent, [line], durable=False)
 
     def _folder(self, folder: Path) -> dict[str, dict[str, Any]]:
-        if folder not in self._lines:
-            self._lines[folder] = self._read(self._path(folder))
-        return self._lines[folder]
-
-    def _path(self, folder: Path) -> Path:
-        return self.home / self._digest(str(folder).encode()) if remote.is_remote(folder) else folder / NAME
-
-    def _read(self, path: Path) -> dict[str, dict[str, Any]]:
-        if not path.is_file() or not path.stat().st_size:  # a run may be killed before its first line
-            return {}
-        text = files.read_file(path).decode("utf-8", "replace")
-        if not text.endswith("\n"):
-            self._torn.add(path)
-        found: dict[str, dict[str, Any]] = {}
-        for raw in text.splitlines():
+        if folder in self._lines:
+            return self._lines[folder]
+        if remote.is_remote(folder):
+            places = [self._home(str(folder))]
+        else:
+            places = [folder / NAME, self._home(str(folder.absolute()))]
+        for path in places:
             try:
-                line = json.loads(raw)
-                line |= {"files": dict(line["files"])} if "files" in line else {}
-                found[line["to"]] = line | {"photo": line["photo"], "as": line["as"]}
-            except (ValueError, TypeError, KeyError):
-                continue
-        return found
+                self._read(folder, path)
+                return self._lines[folder]
+            except _ForeignError:
+                self.notices.append(
+                    f"{files.shown(path)} is no journal of yours, or one of an earlier version: left "
+                    "alone. It may name photos; look into it, and remove it yourself"
+                )
+        raise UnwritableError("there is no place for a journal", f"look at {files.shown(places[-1])}")
+
+    def _home(self, folder: str) -> Path:
+        return self.home / self._digest(folder.encode("utf-8", "surrogateescape"))
+
+    def _read(self, folder: Path, path: Path) -> None:
+        """Read a journal line by line; the first one tells whether it is the user's."""
+        place = Place(path)
+        found: dict[str, dict[str, Any]] = {}
+        try:
+            with os.fdopen(os.open(path, os.O_RDONLY | OPENED), "rb") as file:
+                place.found = os.fstat(file.fileno())
+                raw = file.readline(LONGEST) if _is_own(place.found) else b"none"
+                if raw and unsealed(raw, self.key) is None:
+                    raise _ForeignError
+                while raw:
+                    line = unsealed(raw, self.key)
+                    if line is not None:
+                        found[line["to"]] = line
+                    place.torn = not raw.endswith(b"\n")
+                    raw = file.readline(LONGEST)
+        except (FileNotFoundError, NotADirectoryError):  # the work says what is wrong with the folder
+            pass
+        except OSError as error:
+            if error.errno in (errno.EIO, errno.ENOMEM, errno.EMFILE, errno.ENFILE):
+                raise UnreadableError(f"{files.shown(path)} cannot be read: {error.strerror}") from None
+            raise _ForeignError from None
+        self._lines[folder], self._places[folder] = found, place
 
     def _add(self, folder: Path, lines: Sequence[dict[str, Any]], durable: bool) -> None:
-        path = self._path(folder)
-        known = self._folder(folder)
-        known.update((line["to"], line) for line in lines)
-        text = "\n" if path in self._torn else ""
-        self._torn.discard(path)
-        text += "".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines)
-        with files.writing(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0)
-            handle = os.open(path, flags, 0o600)
+        self._folder(folder)
+        place = self._places[folder]
+        with files.writing(place.path):
             try:
-                if os.write(handle, text.encode()) < len(text):
-                    raise UnwritableError(f"cannot write {files.shown(path)}: the disk is full")
+                handle = self._opened(place)
+            except FileExistsError:  # another run began one meanwhile
+                del self._lines[folder]
+                self._folder(folder)
+                place = self._places[folder]
+                handle = self._opened(place)
+            try:
+                text = b"\n" if place.torn else b""
+                text += b"".join(sealed(line, self.key) for line in lines)
+                if os.write(handle, text) < len(text):
+                    raise UnwritableError(f"cannot write {files.shown(place.path)}: the disk is full")
+                place.torn = False
                 if durable:
                     os.fsync(handle)
             finally:
                 os.close(handle)
+        self._lines[folder].update((line["to"], line) for line in lines)
+
+    def _opened(self, place: Place) -> int:
+        """The journal that was read, or a new one: never a file that has got its name since."""
+        place.path.parent.mkdir(parents=True, exist_ok=True)
+        new = os.O_CREAT | os.O_EXCL if place.found is None else 0
+        handle = os.open(place.path, os.O_WRONLY | os.O_APPEND | OPENED | new, 0o600)
+        found = os.fstat(handle)
+        if place.found is not None and not (_is_own(found) and os.path.samestat(found, place.found)):
+            os.close(handle)
+            raise UnwritableError(f"{files.shown(place.path)} was replaced while the run was at work")
+        place.found = found
+        return handle
 
     def _settings(self) -> str:
         return self._digest(self.settings)
@@ -178,6 +241,34 @@ class Journal:
 
     def _digest(self, data: bytes) -> str:
         return hashlib.blake2b(data, key=self.key, digest_size=16).hexdigest()
+
+
+def sealed(line: dict[str, Any], key: bytes) -> bytes:
+    """A line as it lies on disk."""
+    plain = json.dumps(line, separators=(",", ":")).encode()
+    plain = plain.ljust(-(-len(plain) // PADDED) * PADDED)
+    nonce = secrets.token_bytes(12)
+    return base64.b64encode(nonce + _cipher(key).encrypt(nonce, plain, LABEL)) + b"\n"
+
+
+def unsealed(raw: bytes, key: bytes) -> dict[str, Any] | None:
+    """A line of this key's, or nothing: what does not open is none, whoever wrote it."""
+    try:
+        data = base64.b64decode(raw.rstrip(b"\n"), validate=True)
+        opened: dict[str, Any] = json.loads(_cipher(key).decrypt(data[:12], data[12:], LABEL))
+    except (ValueError, InvalidTag):
+        return None
+    return opened
+
+
+def _cipher(key: bytes) -> ChaCha20Poly1305:
+    return ChaCha20Poly1305(hashlib.blake2b(b"journal", key=key, digest_size=32).digest())
+
+
+def _is_own(kind: os.stat_result) -> bool:
+    """A plain file of the user's with no other name, by which it would be something else."""
+    plain = stat.S_ISREG(kind.st_mode) and kind.st_nlink == 1
+    return plain and (os.name != "posix" or kind.st_uid == os.geteuid())
 
 
 def _has_size(path: Path, size: int) -> bool:

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Generic, TypeVar, cast
 
@@ -44,6 +44,7 @@ class Pool:
 
     jobs: int = 1
     pixels: int = 400_000_000
+    secret: bytes | None = field(default=None, repr=False)  # of stages, to finish what dead workers left
 
     @classmethod
     def of_machine(cls, jobs: int | None, photos: int) -> Pool:
@@ -250,7 +251,7 @@ class _Hands(Generic[Result]):
         self.executor.shutdown()  # until all of its workers are gone, and with them what they hold
         for folder in {task.public.parent for task in self.suspects}:
             if folder.is_dir():  # the dead worker may have had whole outputs on their way
-                files.finish_killed_runs(folder)
+                files.finish_killed_runs(folder, self.pool.secret)
         self.executor = _executor(self.work, self.pool.jobs)
 
 

@@ -24,9 +24,11 @@ def resumed(
     do: Callable[[Iterable[Task]], Generator[Outcome[Result]]],
     outputs: Callable[[Outcome[Result]], Sequence[Path] | None],
     force: bool = False,
+    tell: Callable[[str], None] = lambda notice: None,
 ) -> Iterator[Outcome[Result | Skipped]]:
     """The outcomes of all tasks; `outputs` tells the files of one that needs no further run, else None."""
-    tidy(tasks)
+    secret = files.stage_secret(journal.key)
+    notices = tidy(tasks, secret)
     settled: list[Outcome[Result | Skipped]] = []
 
     def left() -> Iterator[Task]:
@@ -46,14 +48,15 @@ def resumed(
                 yield outcome
         yield from settled
     finally:
-        tidy(tasks)  # after workers that died or were ended
+        notices += tidy(tasks, secret)  # after workers that died or were ended
+        for notice in dict.fromkeys((*notices, *journal.notices)):
+            tell(notice)
 
 
-def tidy(tasks: Sequence[Task]) -> None:
-    """Finish, in every folder of the run, what killed runs and workers left."""
-    for folder in dict.fromkeys(task.public.parent for task in tasks):
-        if folder.is_dir():
-            files.finish_killed_runs(folder)
+def tidy(tasks: Sequence[Task], secret: bytes | None) -> list[str]:
+    """Finish, in every folder of the run, what killed runs and workers left, and say what was left alone."""
+    folders = dict.fromkeys(task.public.parent for task in tasks)
+    return [notice for folder in folders for notice in files.finish_killed_runs(folder, secret).notices]
 
 
 def _settled(task: Task, journal: Journal, settled: list[Outcome[Result | Skipped]]) -> bool:

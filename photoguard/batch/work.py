@@ -41,6 +41,7 @@ class Encrypting:
     proof: tuple[Identity, ...] = ()
     force: bool = False
     tidy: bool = True  # not for many photos: the run itself does it once a folder
+    secret: bytes | None = field(default=None, repr=False)  # the user's, of stages
     progress: Callable[[int, int], None] | None = None  # of AVP's search, where a person watches one photo
 
     def load(self) -> None:
@@ -74,6 +75,7 @@ class Encrypting:
             proof=self.proof,
             force=self.force or may_replace(task),
             tidy=self.tidy,
+            secret=self.secret,
             progress=self.progress,
         )
         record = protected_record(task, made)
@@ -141,6 +143,7 @@ class Restoring:
     parts: Path | None = None  # folder for the original's metadata, bit for bit
     write: bool = True
     tidy: bool = True
+    secret: bytes | None = field(default=None, repr=False)  # the user's, of stages
     passphrase: str | None = field(default=None, repr=False)  # of private files locked with one
     key_model: bytes | None = field(default=None, repr=False)  # a learned one, for AVP's learned chips
     ask: Ask | None = None  # for it, where a person can be asked: not in other processes
@@ -156,9 +159,10 @@ class Restoring:
         if left:
             return left
         force = self.force or may_replace(task)
+        notices: tuple[str, ...] = ()
         if self.write:
             if self.tidy:
-                files.finish_killed_runs(task.public.parent)
+                notices = files.finish_killed_runs(task.public.parent, self.secret).notices
             if files.is_same(task.public, task.source):
                 raise UsageError(
                     f"{files.shown(task.public)} is the picture itself", "choose another name with -o"
@@ -173,7 +177,7 @@ class Restoring:
             "made_by": restored.made_by, "notices": list(restored.notices),
         }  # fmt: skip
         if self.write:
-            with files.staged(task.public.parent, force, self.tidy) as stage:
+            with files.staged(task.public.parent, force, self.secret) as stage:
                 # Never wider than the original's.
                 mode = 0o666 if restored.mode < 0 else restored.mode & 0o666
                 stage.add(task.public.name, images.encode_restored(restored.photo), mode)
@@ -182,7 +186,7 @@ class Restoring:
             if self.parts is not None:
                 record["parts"] = self._write_parts(self.parts, restored.photo.metadata, force)
         outputs = (task.public,) if self.write else ()
-        return Report(record, outputs, len(restored.opened), len(data), restored.notices)
+        return Report(record, outputs, len(restored.opened), len(data), (*notices, *restored.notices))
 
     def _restored(self, task: Task, data: bytes) -> Restored:
         from photoguard import reveal
@@ -210,7 +214,7 @@ class Restoring:
         if not force:
             for name in names:
                 files.refuse_existing(folder / name)
-        with files.staged(folder, force, self.tidy) as stage:
+        with files.staged(folder, force, self.secret) as stage:
             for name, part in zip(names, metadata.parts, strict=True):
                 stage.add(name, part.body, 0o600)
             stage.publish()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -92,6 +92,8 @@ class Album:
     journal: batch.Journal | None = None
     no_face: NoFace = NoFace.error
     cluster: str | None = None
+    writes: bool = True
+    secret: bytes | None = field(default=None, repr=False)  # of stages
 
 
 def named(paths: Sequence[Path] | None, listed: str | None) -> list[Path]:
@@ -159,7 +161,7 @@ def work_through(
     in_hand = "finishing the photos in hand; press Ctrl-C again to stop at once"
     patience = patient(lambda: voice.note(in_hand)) if album.many else nullcontext(lambda: False)
     with patience as stopping, voice.bar(len(album.tasks), "photo") as bar:
-        for outcome in outcomes(album, work, stopping):
+        for outcome in outcomes(album, work, stopping, voice.warn):
             if outcome.error is not None and not album.many:
                 raise outcome.error
             tally.add(outcome, album.no_face)
@@ -175,9 +177,13 @@ def work_through(
         raise BatchError(failed, "\nhint: ".join(hints))
 
 
-def outcomes(album: Album, work: Work, stopping: Callable[[], bool]) -> Iterator[Outcome]:
+def outcomes(
+    album: Album, work: Work, stopping: Callable[[], bool], tell: Callable[[str], None] = lambda notice: None
+) -> Iterator[Outcome]:
     """The outcomes of an album's photos, with a journal where it has one."""
-    pool = batch.Pool.of_machine(album.jobs, len(album.tasks)) if album.many else None
+    pool = None
+    if album.many:
+        pool = replace(batch.Pool.of_machine(album.jobs, len(album.tasks)), secret=album.secret)
 
     def do(tasks: Any) -> Any:
         if album.cluster is not None:
@@ -190,8 +196,11 @@ def outcomes(album: Album, work: Work, stopping: Callable[[], bool]) -> Iterator
         return None if outcome.result is None else outcome.result.outputs
 
     if album.journal is None:
+        if album.many and album.writes:
+            for notice in batch.tidy(album.tasks, album.secret):
+                tell(notice)
         return do(album.tasks)  # type: ignore[no-any-return]
-    return batch.resumed(album.tasks, album.journal, do, outputs, album.force)
+    return batch.resumed(album.tasks, album.journal, do, outputs, album.force, tell)
 
 
 def _faceless(error: PhotoguardError | None) -> bool:

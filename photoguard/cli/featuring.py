@@ -9,7 +9,7 @@ import typer
 
 from photoguard import files, identities
 from photoguard.cli import options
-from photoguard.cli.keys import chosen_recipients, load_identities
+from photoguard.cli.keys import chosen_recipients, load_identities, tidied
 from photoguard.cli.protecting import PIXEL_CAP, detection_settings
 from photoguard.cli.voice import Voice, ask_passphrase, complain, guarded
 from photoguard.errors import BatchError, NoFaceError, PhotoguardError, UsageError
@@ -71,6 +71,8 @@ def features(
     model = _model(weights)
     settings = detection_settings(min_face, threshold, thorough)
 
+    stage_secrets = {folder: tidied(folder, voice) for folder in {target.parent for target in targets}}
+
     def work(number: int) -> None:
         photo, target = photos[number], targets[number]
         if files.is_same(photo, target):
@@ -80,7 +82,7 @@ def features(
         file, left = _features(model, photo, settings, all_faces, max_pixels)
         data = file.to_bytes()
         data = identities.seal(data, recipients) if recipients else data
-        with files.staged(target.parent, force) as stage:
+        with files.staged(target.parent, force, stage_secrets[target.parent]) as stage:
             stage.add(target.name, data)
             stage.publish()
         count = len(file.faces)

@@ -128,16 +128,19 @@ def signer_beside(path: Path) -> Signer | None:
     return Signer(seed)
 
 
-def make_identity(path: Path, passphrase: str | None = None, recovery: Path | None = None) -> PublicKeys:
+def make_identity(
+    path: Path, passphrase: str | None = None, recovery: Path | None = None, secret: bytes | None = None
+) -> PublicKeys:
     """Write a new identity and what goes with it; nothing that exists is touched.
 
     The two identities lie in different folders and cannot appear at once, so the recovery identity is kept
     as a draft beside the other until both are in place. After a kill the same command goes on with it.
+    `secret` is that of stages, with which a later run knows them again.
     """
     if recovery and recovery.absolute() == path.absolute():
         raise UsageError("the recovery identity needs a file of its own", "name another with --recovery")
     guard_folder(path.parent)
-    draft = _tidied(path, recovery)
+    draft = _tidied(path, recovery, secret)
     if files.is_there(draft) and files.is_there(path):  # killed at the last step
         draft.unlink()
         return keys_of(path)
@@ -150,24 +153,24 @@ def make_identity(path: Path, passphrase: str | None = None, recovery: Path | No
     keys = public_keys.of_identity(text)
     _prove(list(filter(None, (text, spare))), keys.recipients)
     if recovery:
-        _write_spare(spare, draft, recovery)
+        _write_spare(spare, draft, recovery, secret)
     content = text.encode()
     if passphrase is not None:
         content = identities.seal(content, Recipients(passphrase=passphrase))
     outputs = _companions(path, text, locked=passphrase is not None)
-    publish(path.parent, {path.name: (content, SECRET_MODE), **outputs})
+    publish(path.parent, {path.name: (content, SECRET_MODE), **outputs}, secret)
     draft.unlink(missing_ok=True)
     return keys
 
 
-def complete(path: Path) -> PublicKeys:
+def complete(path: Path, secret: bytes | None) -> PublicKeys:
     """Write what belongs beside an identity and is missing, or was written by an earlier version."""
     data = files.read_file(path, TEXT_LIMIT)
     text = identities.unlocked(data, ask_passphrase)
     keys = _derived(text)
     if files.is_there(beside(path, PUBLIC)):
         _refuse_differing(path, keys)
-    publish(path.parent, _companions(path, text.decode(), identities.is_locked(data)), force=True)
+    publish(path.parent, _companions(path, text.decode(), identities.is_locked(data)), secret, force=True)
     return keys
 
 
@@ -203,10 +206,10 @@ def _companions(path: Path, text: str, locked: bool) -> dict[str, tuple[bytes, i
     return outputs
 
 
-def _tidied(path: Path, recovery: Path | None) -> Path:
+def _tidied(path: Path, recovery: Path | None, secret: bytes | None) -> Path:
     """Finish what a killed run had decided; the draft that it may have left."""
     for folder in {path.parent, (recovery or path).parent}:
-        files.finish_killed_runs(folder)
+        files.finish_killed_runs(folder, secret)
     draft = path.with_name(f".{path.name}.unfinished")
     if files.is_there(draft) and not files.is_there(path) and recovery is None:
         raise OutputExistsError(
@@ -228,10 +231,10 @@ def _spare(draft: Path, recovery: Path) -> tuple[str, str]:
     return text, recipient
 
 
-def _write_spare(text: str, draft: Path, recovery: Path) -> None:
+def _write_spare(text: str, draft: Path, recovery: Path, secret: bytes | None) -> None:
     for path in (draft, recovery):
         if not files.is_there(path):
-            publish(path.parent, {path.name: (text.encode(), SECRET_MODE)})
+            publish(path.parent, {path.name: (text.encode(), SECRET_MODE)}, secret)
 
 
 def _prove(secrets: Sequence[str], recipients: Sequence[str]) -> None:
@@ -242,11 +245,13 @@ def _prove(secrets: Sequence[str], recipients: Sequence[str]) -> None:
             raise WrongKeyError("a new identity does not open a test message", "try again")
 
 
-def publish(folder: Path, outputs: dict[str, tuple[bytes, int]], force: bool = False) -> None:
+def publish(
+    folder: Path, outputs: dict[str, tuple[bytes, int]], secret: bytes | None, force: bool = False
+) -> None:
     """Put files in place together, each with its mode whatever the umask."""
-    with files.staged(folder, force) as stage:
+    with files.staged(folder, force, secret) as stage:
         for name, (data, mode) in outputs.items():
-            stage.add(name, data, mode).chmod(mode)
+            stage.add(name, data, mode)
         stage.publish()
 
 

@@ -69,6 +69,7 @@ def make_key_model(
     device: str = "auto",
     folder: Path | None = None,
     force: bool = False,
+    secret: bytes | None = None,
 ) -> dict[str, Any]:
     """Train a key model and write it, locked to its owner, with its sample sheet; what came of it."""
     if sheet == path:
@@ -85,7 +86,7 @@ def make_key_model(
     plain = model.to_bytes()
     KeyModel.from_bytes(plain)  # proven to be read again before anything is written
     locked = identities.seal(plain, recipients)
-    with files.staged(path.parent, force) as stage:
+    with files.staged(path.parent, force, secret) as stage:
         stage.add(path.name, locked, mode=0o600)
         stage.add(sheet.name, encode_lossless(drawn(learned.sheet)))
         stage.publish()

@@ -31,7 +31,7 @@ from photoguard.cli.key_models import (
     make_key_model,
     settings,
 )
-from photoguard.cli.keys import default_key_model, has_identity, own_recipients
+from photoguard.cli.keys import default_key_model, has_identity, own_recipients, tidied
 from photoguard.cli.voice import Voice, guarded, new_passphrase
 from photoguard.errors import UsageError, WrongKeyError
 from photoguard.identities import Recipients
@@ -80,16 +80,19 @@ def keygen(
         path = output or default_key_model()
         owner = Recipients(tuple(own_recipients(voice)))
         config, sheet = settings(preset, minutes, steps), path.with_suffix(".png")
-        record = make_key_model(path, sheet, config, tuple(images or ()), owner, voice, force=force)
+        secret = tidied(path.parent, voice)
+        pictures = tuple(images or ())
+        record = make_key_model(path, sheet, config, pictures, owner, voice, force=force, secret=secret)
         voice.result(key_model_text(record), record)
         return
     if minutes or steps or images or force:
         raise UsageError("--minutes, --steps, --images and --force belong to --model", "add --model")
     path = output or default_identity()
-    keys = _completed(path, passphrase, recovery)
+    secret = tidied(path.parent, voice)
+    keys = _completed(path, passphrase, recovery, secret)
     if keys is None:
         words = new_passphrase("Passphrase for the new identity") if passphrase else None
-        keys = make_identity(path, words, recovery)
+        keys = make_identity(path, words, recovery, secret)
     shared = beside(path, PUBLIC)
     text = (
         f"identity   {files.shown(path)}\nrecipient  {keys.recipients[0]}\nto share   {files.shown(shared)}"
@@ -109,12 +112,13 @@ def keygen(
         voice.note("The recovery identity was proven to open a test message. Move it off this computer.")
 
 
-def _completed(path: Path, passphrase: bool, recovery: Path | None) -> PublicKeys | None:
+def _completed(
+    path: Path, passphrase: bool, recovery: Path | None, secret: bytes | None
+) -> PublicKeys | None:
     """An identity that is there but lacks a file beside it, completed; None where there is no such one."""
-    files.finish_killed_runs(path.parent)
     if recovery or not is_identity(path) or (passphrase and not is_locked(path)) or not lacks_something(path):
         return None
-    return complete(path)
+    return complete(path, secret)
 
 
 @guarded

@@ -10,7 +10,6 @@ from photoguard import files, identities, signing
 from photoguard.cli import known
 from photoguard.cli.identity_files import (
     PUBLIC,
-    SECRET_MODE,
     SIGN,
     beside,
     default_identity,
@@ -18,7 +17,6 @@ from photoguard.cli.identity_files import (
     is_locked,
     keys_of,
     make_identity,
-    publish,
     signer_beside,
 )
 from photoguard.cli.voice import Voice, ask_passphrase, new_passphrase
@@ -47,9 +45,7 @@ def own_recipients(voice: Voice) -> list[str]:
     """The default identity's recipients; the identity is made at first use."""
     path = default_identity()
     if not has_identity():
-        files.finish_killed_runs(path.parent)
-    if not has_identity():
-        made = make_identity(path)
+        made = make_identity(path, secret=tidied(path.parent, voice))
         voice.note(f"Made your identity: {files.shown(path)} (recipient {made.recipients[0]})")
         voice.note("Back it up, for instance on a USB stick: without it nobody can restore your photos.")
     return list(keys_of(path).recipients)
@@ -122,11 +118,11 @@ def journal_key(voice: Voice, make: bool = True) -> bytes | None:
             if not make:
                 return None
             guard_folder(path.parent)
-            publish(path.parent, {path.name: (f"{secrets.token_hex(32)}\n".encode(), SECRET_MODE)})
+            files.write_secret(path, f"{secrets.token_hex(32)}\n")
     except OutputExistsError:
         pass  # another run made it this moment
     except UnwritableError as error:
-        voice.note(f"note: without a journal, an interrupted run cannot be continued: {error}")
+        voice.note(f"note: a run that is cut off can be neither continued nor cleaned up after: {error}")
         return None
     try:
         return bytes.fromhex(files.read_file(path).decode("ascii", "replace").strip())
@@ -134,6 +130,23 @@ def journal_key(voice: Voice, make: bool = True) -> bytes | None:
         raise DamagedError(
             f"{files.shown(path)} is damaged", "remove it; runs that were cut off then go on with --force"
         ) from None
+
+
+def stage_secret(voice: Voice, make: bool = True) -> bytes | None:
+    """The secret of stages, by which a later run knows what a killed one left."""
+    key = journal_key(voice, make)
+    return files.stage_secret(key) if key else None
+
+
+def tidied(folder: Path, voice: Voice) -> bytes | None:
+    """Finish what killed runs left in a folder, and the secret for a stage of one's own there."""
+    secret = stage_secret(voice)
+    done = files.finish_killed_runs(folder, secret)
+    for path in done.finished:
+        voice.note(f"note: {files.shown(path)} was made by a run that was killed; it is in place now")
+    for notice in done.notices:
+        voice.warn(notice)
+    return secret
 
 
 def default_key_model() -> Path:

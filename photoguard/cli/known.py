@@ -55,7 +55,7 @@ def remember(name: str, keys: PublicKeys, voice: Voice, force: bool = False) -> 
     if before != name:
         raise UsageError(f"these are the keys of {before}", "one signing key has one name")
     guard_folder(path.parent.parent)
-    publish(path.parent, {path.name: (keys.to_text().encode(), PUBLIC_MODE)}, force)
+    publish(path.parent, {path.name: (keys.to_text().encode(), PUBLIC_MODE)}, None, force)
     return path
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from enum import StrEnum
 from hashlib import sha256
 from pathlib import Path
@@ -12,7 +13,15 @@ import typer
 
 from photoguard import batch, files, remote
 from photoguard.cli import albums, options
-from photoguard.cli.keys import chosen_recipients, has_identity, load_key_model, load_signer, proof_identities
+from photoguard.cli.keys import (
+    chosen_recipients,
+    has_identity,
+    load_key_model,
+    load_signer,
+    proof_identities,
+    stage_secret,
+    tidied,
+)
 from photoguard.cli.voice import Voice, guarded
 from photoguard.errors import UsageError
 from photoguard.geometry import Box
@@ -235,9 +244,9 @@ def encrypt(
         proof, signer = [], None
         _speak_of_cluster(voice, cluster, passphrase, learned is not None)
     progress = None if many or chips is None else voice.counter("step")
-    work = Encrypting(
-        choice, recipients, signer, tuple(proof), force, tidy=journal is None, progress=progress
-    )
+    secret = stage_secret(voice)
+    album = replace(album, secret=secret)
+    work = Encrypting(choice, recipients, signer, tuple(proof), force, not many, secret, progress)
     if chips is not None and cluster is None:  # a recognizer without weights: before anything is looked at
         batch.pool.load(work) if many else work.load()
     albums.work_through(voice, album, work, _protected_text, "protected")
@@ -356,7 +365,7 @@ def detect(
     if not found:
         raise protect.no_face(photo)
     if preview is not None:
-        _write_preview(preview, photo, data, found, force)
+        _write_preview(preview, photo, data, found, force, tidied(preview.parent, voice))
     for number, face in enumerate(found, start=1):
         box = face.box
         doubt = "" if face.certain else "  uncertain"
@@ -372,13 +381,15 @@ def detect(
         voice.result(text, record)
 
 
-def _write_preview(preview: Path, photo: Path, data: Any, found: Sequence[Any], force: bool) -> None:
+def _write_preview(
+    preview: Path, photo: Path, data: Any, found: Sequence[Any], force: bool, secret: bytes | None
+) -> None:
     from photoguard import images
     from photoguard.preview import draw
 
     if files.is_same(preview, photo):
         raise UsageError("the preview would replace the photo", "choose another name with --preview")
     picture = images.encode_preview(draw(data.shallow(), found), preview.suffix)
-    with files.staged(preview.parent, force) as stage:
+    with files.staged(preview.parent, force, secret) as stage:
         stage.add(preview.name, picture)
         stage.publish()

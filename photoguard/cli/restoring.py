@@ -15,6 +15,8 @@ from photoguard.cli.keys import (
     default_key_model,
     load_identities,
     locked_key_model,
+    stage_secret,
+    tidied,
 )
 from photoguard.cli.protecting import PIXEL_CAP, face_numbers
 from photoguard.cli.voice import Voice, ask_passphrase, guarded
@@ -98,10 +100,11 @@ def decrypt(
     if dry_run:
         albums.show_plan(voice, album, "restore")
         return
+    secret = stage_secret(voice)
+    album = replace(album, secret=secret)
     work = _restoring(voice, album, key, private, key_model)
-    work = replace(
-        work, changed=changed, max_pixels=max_pixels, force=force, tidy=journal is None, parts=parts
-    )
+    work = replace(work, changed=changed, max_pixels=max_pixels, force=force, tidy=not many)
+    work = replace(work, parts=parts, secret=secret)
     albums.work_through(voice, album, work, _restored_text, "restored")
 
 
@@ -131,10 +134,22 @@ def verify(
         inputs, None, batch.Selection(recursive, tuple(include or ()), tuple(exclude or ()))
     )
     many = len(tasks) > 1 or files.is_folder(inputs[0])
-    album = albums.Album(tasks, many, jobs, cluster=cluster)
+    album = albums.Album(tasks, many, jobs, cluster=cluster, writes=False)
     work = _restoring(voice, album, key, private, key_model)
     work = replace(work, changed=changed, max_pixels=max_pixels, write=False)
+    _warn_of_unfinished(voice, tasks)
     albums.work_through(voice, album, work, _verified_text, "verified")
+
+
+def _warn_of_unfinished(voice: Voice, tasks: list[batch.Task]) -> None:
+    """Say which pairs do not fit because a run was killed that was about to replace them."""
+    secret = stage_secret(voice, make=False)
+    for folder in dict.fromkeys(task.source.parent for task in tasks):
+        for path in files.unfinished(folder, secret):
+            voice.warn(
+                f"a run was killed before it put {files.shown(path)} in place: what lies there may not fit. "
+                f"`photoguard decrypt {files.shown(path)}`, or the next run in that folder, finishes it"
+            )
 
 
 def _restoring(
@@ -242,7 +257,7 @@ def grant(
     )
     granted = opened.granting(None if faces == "all" else face_numbers(faces, "--faces"), metadata)
     sealed = identities.seal(granted.to_bytes(), chosen_recipients(to or [], passphrase, voice))
-    with files.staged(target.parent, force) as stage:
+    with files.staged(target.parent, force, tidied(target.parent, voice)) as stage:
         stage.add(target.name, sealed)
         stage.publish()
     numbers = [g.number for g in granted.grants]

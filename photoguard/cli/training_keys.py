@@ -17,7 +17,7 @@ from photoguard.cli.key_models import (
     make_key_model,
     settings,
 )
-from photoguard.cli.keys import own_recipients
+from photoguard.cli.keys import own_recipients, tidied
 from photoguard.cli.training import Device, Out
 from photoguard.cli.voice import Voice, guarded
 from photoguard.identities import Recipients
@@ -45,5 +45,6 @@ def train_key_model(
     owner = Recipients(tuple(own_recipients(voice)))
     config = settings(preset, minutes, steps)
     path, sheet = out / "key-model.age", out / "key-model.png"
-    record = make_key_model(path, sheet, config, tuple(data or ()), owner, voice, device, out, force)
+    secret = tidied(path.parent, voice)
+    record = make_key_model(path, sheet, config, tuple(data or ()), owner, voice, device, out, force, secret)
     voice.result(key_model_text(record), record)

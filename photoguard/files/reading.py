@@ -1,0 +1,96 @@
+"""Reading inputs safely, and listing folders."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from photoguard import remote
+from photoguard.errors import PhotoguardError, UnreadableError
+from photoguard.files.names import PHOTO_SUFFIXES, PUBLIC_SUFFIX, is_own_output, shown
+
+
+def read_file(path: Path, limit: int = 1 << 31, count: int = -1) -> bytes:
+    """All bytes of a regular file, or the first `count`, or an error that names what stands in the way."""
+    name = shown(path)
+    try:
+        kind = path.stat()
+        if stat.S_ISDIR(kind.st_mode):
+            raise UnreadableError(
+                f"{name} is a folder", "name the files in it, or give the folder to `encrypt`"
+            )
+        if not stat.S_ISREG(kind.st_mode):
+            raise UnreadableError(f"{name} is not a regular file", "pipes, sockets and devices are not read")
+        if kind.st_size > limit:
+            raise UnreadableError(f"{name} has {kind.st_size} bytes, more than the {limit} that are read")
+        with path.open("rb") as file:
+            data = file.read(count)
+    except FileNotFoundError:
+        raise UnreadableError(f"{name} does not exist", "check the spelling and the folder") from None
+    except PermissionError:
+        raise UnreadableError(f"no permission to read {name}", "check its owner and mode") from None
+    except OSError as error:
+        why = "its symbolic links form a loop" if error.errno == errno.ELOOP else error.strerror or error
+        raise UnreadableError(f"{name} cannot be read: {why}") from None
+    except Exception as error:  # each kind of server has errors of its own
+        if isinstance(error, PhotoguardError) or not remote.is_remote(path):
+            raise
+        raise UnreadableError(f"{name} cannot be read: {error}") from None
+    if not data:
+        raise UnreadableError(f"{name} is empty", "it may be an unfinished copy or download")
+    return data
+
+
+def photos_in(
+    folder: Path, recursive: bool, leaves_out: Callable[[Path], bool] = lambda _: False
+) -> list[Path]:
+    """The photos of a folder in name order: no hidden files and no outputs of ours.
+
+    Subfolders that `leaves_out` says are left out are not even looked into.
+    """
+    return [
+        path
+        for path in _files_in(folder, recursive, leaves_out)
+        if path.suffix.lower() in PHOTO_SUFFIXES and not is_own_output(path)
+    ]
+
+
+def pictures_in(
+    folder: Path, recursive: bool, leaves_out: Callable[[Path], bool] = lambda _: False
+) -> list[Path]:
+    """The public pictures of a folder in name order."""
+    found = _files_in(folder, recursive, leaves_out)
+    return [path for path in found if path.name.lower().endswith(PUBLIC_SUFFIX)]
+
+
+def _files_in(
+    folder: Path, recursive: bool, leaves_out: Callable[[Path], bool], root: Path | None = None
+) -> Iterator[Path]:
+    """No hidden files, no links to other folders, which could lead around, and none out of the tree."""
+    root = root or (folder if remote.is_remote(folder) else folder.resolve())
+    try:
+        entries = sorted(folder.iterdir())
+    except Exception as error:
+        if not isinstance(error, OSError) and not remote.is_remote(folder):
+            raise
+        why = getattr(error, "strerror", None) or error
+        hint = "--exclude leaves a subfolder out"
+        raise UnreadableError(f"cannot list {shown(folder)}: {why}", hint) from None
+    for entry in entries:
+        if entry.name.startswith("."):
+            continue
+        link = entry.is_symlink()
+        if not entry.is_dir():
+            # realpath and not resolve, which does not bear links in a ring
+            if not link or Path(os.path.realpath(entry)).is_relative_to(root):
+                yield entry
+        elif recursive and not link and not leaves_out(entry):
+            yield from _files_in(entry, recursive, leaves_out, root)
+
+
+def readable_by_others(path: Path) -> bool:
+    """Whether group or others may read a file that holds a secret."""
+    return os.name == "posix" and bool(path.stat().st_mode & 0o077)
