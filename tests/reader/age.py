@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from base64 import b64decode
 
 import pyrage
@@ -23,6 +24,8 @@ def unlock(data: bytes, identities: list[str] = [], passphrase: str | None = Non
     require(data.startswith(MAGIC) and end > 0, "no age file")
     kinds = [line.split()[1] for line in data[:end].split(b"\n") if line.startswith(b"-> ")]
     require(any(not kind.endswith(b"-grease") for kind in kinds), "it names no recipient")
+    factors = re.findall(rb"\n-> scrypt \S+ (.*)", data[:end])
+    require(all(re.fullmatch(b"1?[1-9]|[12]0", factor) for factor in factors), "the work factor")
     try:
         if b"scrypt" in kinds:
             if passphrase is None:

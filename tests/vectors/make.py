@@ -9,6 +9,7 @@ hold what they should are kept. No key here ever protected anything.
 from __future__ import annotations
 
 import json
+import re
 import struct
 import textwrap
 from base64 import b64decode, b64encode
@@ -488,6 +489,9 @@ def age_vectors() -> dict[str, Vector]:
     def bad(says: str, comment: str, data: bytes) -> Vector:
         return damaged("age", says, comment, data, **us)
 
+    def worked(factor: bytes) -> bytes:
+        return re.sub(rb"(\n-> scrypt \S+ )\d+", rb"\g<1>" + factor, locked)
+
     return {
         "ok": Vector("ok", "age", "Sealed to an X25519 recipient.", good, us),
         "ok-armored": Vector("ok", "age", "The same in ASCII armor.", armored, us),
@@ -513,6 +517,9 @@ def age_vectors() -> dict[str, Vector]:
         "cut-header": bad("cut short", "The header is cut within a stanza.", good[:60]),
         "trailing-byte": bad("is damaged", "A byte after the end.", good + b"\0"),
         "version-2": bad("not an age file", "age-encryption.org/v2.", good.replace(b"/v1", b"/v2", 1)),
+        "work-21": damaged("age", "work factor", "scrypt's work factor is 21.", worked(b"21"), passphrase=PASSPHRASE),
+        "work-text": damaged("age", "work factor", "scrypt's work factor is 1x.", worked(b"1x"), passphrase=PASSPHRASE),
+        "work-zero": damaged("age", "work factor", "scrypt's work factor is 018.", worked(b"018"), passphrase=PASSPHRASE),
         "no-recipient": bad("names no recipient", "A header without a stanza.", good[:21] + good[end:]),
         "empty": bad("not an age file", "No bytes.", b""),
         "not-an-envelope": bad("not photoguard data", "The plaintext is something else.", other),
