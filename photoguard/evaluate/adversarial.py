@@ -17,7 +17,9 @@ import numpy as np
 from PIL import Image
 
 from photoguard import weights
-from photoguard.evaluate import covers, report
+from photoguard.evaluate import covers, report, tables
+from photoguard.evaluate.faces import closed_set
+from photoguard.evaluate.lfw import open_lfw
 from photoguard.evaluate.metrics import ssim
 
 if TYPE_CHECKING:
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from photoguard.evaluate.covers import Cover, Pixels
+    from photoguard.evaluate.lfw import Lfw
 
     Field = NDArray[np.float64]
 
@@ -146,13 +149,22 @@ def add_rows(book: report.Book, faces: dict[str, Pixels]) -> None:
         book.add(PART, f"encrypt, {whose}", partial(row, covers.tool("ddm"), pixels))
 
 
-def evaluate_portrait(out: Path, say: Callable[[str], None]) -> dict[str, Any]:
-    """This part alone, on NASA's portrait, added to what `out` holds."""
+def evaluate_adversarial(
+    out: Path, data: Path | None, say: Callable[[str], None], page: Path | None = None
+) -> dict[str, Any]:
+    """This part alone, added to the results that `out` holds."""
     out.mkdir(parents=True, exist_ok=True)
     path = out / "ddm.json"
     results: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {"rows": {}}
-    add_rows(report.Book(out, results, {}, say), {"portrait": portrait()})
+    add_rows(report.Book(out, results, {}, say), faces_of(open_lfw(data) if data else None))
+    if page:
+        page.write_text(tables.page(results))
     return results
+
+
+def faces_of(lfw: Lfw | None) -> dict[str, Pixels]:
+    """Whose faces are the messages: NASA's portrait, and four people of LFW."""
+    return {"portrait": portrait()} | ({"LFW": closed_set(lfw, 4, 1).pixels} if lfw else {})
 
 
 def portrait() -> Pixels:

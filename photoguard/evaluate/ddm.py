@@ -16,7 +16,17 @@ import torch
 from photoguard import identities, jpeg, recognizers, weights
 from photoguard.envelope import Grant, PrivateFile
 from photoguard.errors import UnreadableError, UsageError, WeightsError
-from photoguard.evaluate import attacks, covers, maps, owner, perturbations, report, tables, targets
+from photoguard.evaluate import (
+    adversarial,
+    attacks,
+    covers,
+    maps,
+    owner,
+    perturbations,
+    report,
+    tables,
+    targets,
+)
 from photoguard.evaluate.faces import Faces, as_seen, attackers_own, closed_set, named, tenth
 from photoguard.evaluate.lfw import open_lfw
 from photoguard.evaluate.metrics import cosines, mean_psnr, mean_ssim
@@ -139,6 +149,7 @@ def other_parts(book: report.Book, setting: Setting, nets: Mapping[str, DDM]) ->
     for name in (name for name in METHODS if name != "avp"):  # whose bytes are those of `solid`
         book.add("sizes", name, partial(sizes, setting, name))
     book.add("returned", "DDM", partial(returned, setting))
+    adversarial.add_rows(book, adversarial.faces_of(setting.lfw))
 
 
 def prepare(out: Path, data: Path, quick: bool, seeds: int, strong: str, say: Say) -> Setting:
