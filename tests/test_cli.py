@@ -123,6 +123,16 @@ def test_the_preview_shows_what_was_found(photoguard: Shell, portrait: Path) -> 
     photoguard("detect", portrait, "--preview", portrait, "--force", code=2)
 
 
+@pytest.mark.parametrize("method, share", [("blur", "41 %"), ("pixelate", "53 %"), ("solid", None)])
+def test_a_cover_that_is_made_of_the_face_says_what_it_leaks(
+    photoguard: Shell, tmp_path: Path, method: str, share: str | None
+) -> None:
+    photo = small(tmp_path / "soft")
+    typed = ("encrypt", photo, "-m", method, "--faces", "none", "--region", "0,0,32,32")
+    said = photoguard(*typed).stderr
+    assert share in said and "7 %" in said if share else "%" not in said
+
+
 def test_regions_cover_other_things(photoguard: Shell, tmp_path: Path) -> None:
     photo = small(tmp_path / "plates")
     photoguard(
