@@ -10,11 +10,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from photoguard import images, looks
+from photoguard import looks
 from photoguard.errors import DamagedError
 from photoguard.geometry import Box, owned
 from photoguard.images import Photo, Pixels
 from photoguard.looks import filters
+from photoguard.metadata import Metadata
 
 # method -> the look of its covers; where `avp` has a chip to show, that replaces the noise
 LOOKS = {"ddm": "pattern", "avp": "noise", "solid": "plain", "blur": "blur", "pixelate": "pixelate"}
@@ -45,7 +46,7 @@ def picture(photo: Photo, boxes: list[Box], covers: Sequence[Cover]) -> Photo:
         pixels[box.window][mine] = (as_grey(one.pixels) if photo.grey else one.pixels)[mine]
         if alpha is not None:  # an outline in the alpha channel would still show the head
             alpha[box.window] = np.iinfo(alpha.dtype).max
-    return replace(photo, pixels=pixels, alpha=alpha, metadata=images.Metadata())
+    return replace(photo, pixels=pixels, alpha=alpha, metadata=Metadata())
 
 
 def prove(written: Photo, boxes: list[Box], covers: Sequence[Cover]) -> None:

@@ -1,4 +1,7 @@
-"""Our file formats: bytes <-> header and blobs, and the sealing of carriers; docs/format.md is the law."""
+"""Our file formats: bytes <-> header and blobs, public envelopes, and the sealing of carriers.
+
+docs/format.md is the law.
+"""
 
 from __future__ import annotations
 
@@ -17,17 +20,19 @@ from photoguard.errors import DamagedError, UsageError
 from photoguard.geometry import Box
 
 MAGIC = b"PGRD"
-VERSION = 1
-HEADER_LIMIT = 1 << 18
+START = len(MAGIC) + 5  # magic, version, length of the header
+VERSION = 2  # of what is written; version 1 opens for good
+VERSIONS = (1, VERSION)
+HEADER_LIMITS = {1: 1 << 18, 2: 1 << 19}  # by version
 BLOB_LIMIT = (1 << 31) - 1
 FACE_LIMIT = 4096
 SIDE_LIMIT = 1 << 20
-METHOD_NAME = re.compile(r"[a-z0-9]{1,16}")
+NAME = re.compile(r"[a-z0-9]{1,16}")  # of a method or a look
 
-KEY = CHECK = DIGEST = 32
+KEY = 32
 PHOTO_ID = 16
 TAG = 16
-METADATA = 0  # the number under which the photo's metadata is sealed; faces count from 1
+METADATA = 0  # the number under which the photo's metadata is sealed; faces count from 1, everything is last
 
 Header = dict[str, Any]
 
@@ -36,27 +41,32 @@ def _canonical(header: Header) -> bytes:
     return json.dumps(header, sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode()
 
 
-def pack(header: Header, blobs: Sequence[bytes]) -> bytes:
+def pack(header: Header, blobs: Sequence[bytes], version: int = VERSION) -> bytes:
     """Magic, version, header length, canonical header, then the blobs back to back."""
     text = _canonical({**header, "blobs": [len(blob) for blob in blobs]})
-    if len(text) > HEADER_LIMIT:
+    if len(text) > HEADER_LIMITS[version]:
         raise UsageError("there are too many covers for one file", "cover fewer faces, or one large region")
-    return b"".join([MAGIC, struct.pack(">BI", VERSION, len(text)), text, *blobs])
+    return b"".join([MAGIC, struct.pack(">BI", version, len(text)), text, *blobs])
 
 
-def unpack(data: bytes, kind: str) -> tuple[Header, list[bytes]]:
-    """The header without its blob lengths, and the blobs; anything unusual is a damaged file."""
-    start = len(MAGIC) + 5
-    if data[: len(MAGIC)] != MAGIC or len(data) < start:
+def version_of(data: bytes, known: Sequence[int] = VERSIONS) -> int:
+    """The version that an envelope states, when it is one we know."""
+    if data[: len(MAGIC)] != MAGIC or len(data) < START:
         raise DamagedError("this is not photoguard data", "the file may be cut short or of another program")
-    version, length = struct.unpack(">BI", data[len(MAGIC) : start])
-    if version != VERSION:
+    if data[len(MAGIC)] not in known:
         raise DamagedError(
-            f"format version {version} is unknown", "a newer photoguard may be able to read it"
+            f"format version {data[len(MAGIC)]} is unknown", "a newer photoguard may be able to read it"
         )
-    if length > HEADER_LIMIT or start + length > len(data):
+    return data[len(MAGIC)]
+
+
+def unpack(data: bytes, kind: str, version: int = VERSION) -> tuple[Header, list[bytes]]:
+    """The header without its blob lengths, and the blobs; anything unusual is a damaged file."""
+    version_of(data, (version,))
+    (length,) = struct.unpack(">I", data[len(MAGIC) + 1 : START])
+    if length > HEADER_LIMITS[version] or START + length > len(data):
         raise DamagedError("the header is longer than the data allows")
-    text = data[start : start + length]
+    text = data[START : START + length]
     try:
         header = json.loads(text.decode("ascii"))
         unusual = not isinstance(header, dict) or _canonical(header) != text
@@ -66,7 +76,7 @@ def unpack(data: bytes, kind: str) -> tuple[Header, list[bytes]]:
         raise DamagedError("the header is not canonical JSON")
     if header.pop("kind", None) != kind:
         raise DamagedError(f"this is not a {kind} envelope")
-    return header, _split(data[start + length :], header.pop("blobs", None))
+    return header, _split(data[START + length :], header.pop("blobs", None))
 
 
 def _split(data: bytes, lengths: Any) -> list[bytes]:
@@ -74,7 +84,7 @@ def _split(data: bytes, lengths: Any) -> list[bytes]:
         raise DamagedError("the header lists no blobs")
     blobs, at = [], 0
     for length in lengths:
-        if not _is_number(length, 0, BLOB_LIMIT) or at + length > len(data):
+        if not is_number(length, 0, BLOB_LIMIT) or at + length > len(data):
             raise DamagedError("the header promises more bytes than there are")
         blobs.append(data[at : at + length])
         at += length
@@ -83,16 +93,19 @@ def _split(data: bytes, lengths: Any) -> list[bytes]:
     return blobs
 
 
-def _is_number(value: Any, low: int, high: int) -> bool:
+def is_number(value: Any, low: int, high: int) -> bool:
+    """Whether a value is an integer in range."""
     return type(value) is int and low <= value <= high  # bool is an int to isinstance
 
 
-def _exactly(header: Header, *names: str) -> None:
+def exactly(header: Header, *names: str) -> None:
+    """Refuse a header that lacks a field or has another."""
     if set(header) != set(names):
         raise DamagedError("the header has missing or unknown fields")
 
 
-def _photo_id(header: Header) -> bytes:
+def photo_id(header: Header) -> bytes:
+    """The photo id that a header states."""
     text = header["id"]
     if not isinstance(text, str) or len(text) != 2 * PHOTO_ID or text.strip("0123456789abcdef"):
         raise DamagedError("the photo id is not 16 bytes in hexadecimal")
@@ -105,6 +118,7 @@ class PublicFace:
 
     box: Box
     method: str
+    look: str = ""  # how its cover is drawn; version 1 does not say
 
 
 @dataclass(frozen=True)
@@ -115,124 +129,65 @@ class PublicFile:
     width: int
     height: int
     faces: tuple[PublicFace, ...]
-    carriers: tuple[bytes, ...]  # metadata first, then one a face
+    carriers: tuple[bytes, ...]  # metadata first, then one a face, then (from version 2) everything
+    version: int = VERSION
+
+    @property
+    def everything(self) -> int:
+        """The number under which the whole of the original's metadata is sealed."""
+        return len(self.faces) + 1
 
     def header(self) -> Header:
         """The envelope's header, less the blob lengths."""
-        faces = [
-            {"box": [f.box.x, f.box.y, f.box.width, f.box.height], "method": f.method} for f in self.faces
-        ]
+        faces = []
+        for f in self.faces:
+            face = {"box": [f.box.x, f.box.y, f.box.width, f.box.height], "method": f.method}
+            faces.append(face if self.version == 1 else face | {"look": f.look})
         size = [self.width, self.height]
         return {"faces": faces, "id": self.photo_id.hex(), "kind": "public", "size": size}
 
     def to_bytes(self) -> bytes:
         """The envelope."""
-        return pack(self.header(), self.carriers)
+        return pack(self.header(), self.carriers, self.version)
 
     @staticmethod
     def from_bytes(data: bytes) -> PublicFile:
         """Parse and check everything that needs no key."""
-        header, blobs = unpack(data, "public")
-        _exactly(header, "faces", "id", "size")
+        version = version_of(data)
+        header, blobs = unpack(data, "public", version)
+        exactly(header, "faces", "id", "size")
         size, faces = header["size"], header["faces"]
         if not _is_box([0, 0, *size] if isinstance(size, list) else size):
             raise DamagedError("the photo's size is not two positive numbers")
-        if not isinstance(faces, list) or not 1 <= len(faces) <= FACE_LIMIT or len(blobs) != len(faces) + 1:
+        if (
+            not isinstance(faces, list)
+            or not 1 <= len(faces) <= FACE_LIMIT
+            or len(blobs) != len(faces) + version
+        ):
             raise DamagedError("faces and blobs do not match")
-        parsed = tuple(_public_face(face, size[0], size[1]) for face in faces)
-        return PublicFile(_photo_id(header), size[0], size[1], parsed, tuple(blobs))
+        parsed = tuple(_public_face(face, size[0], size[1], version) for face in faces)
+        return PublicFile(photo_id(header), size[0], size[1], parsed, tuple(blobs), version)
 
 
 def _is_box(value: Any) -> bool:
     if not isinstance(value, list) or len(value) != 4:
         return False
     x, y, width, height = value
-    starts = all(_is_number(n, 0, SIDE_LIMIT) for n in (x, y))
-    return starts and all(_is_number(n, 1, SIDE_LIMIT) for n in (width, height))
+    starts = all(is_number(n, 0, SIDE_LIMIT) for n in (x, y))
+    return starts and all(is_number(n, 1, SIDE_LIMIT) for n in (width, height))
 
 
-def _public_face(value: Any, width: int, height: int) -> PublicFace:
-    if not isinstance(value, dict) or set(value) != {"box", "method"} or not _is_box(value["box"]):
+def _public_face(value: Any, width: int, height: int, version: int) -> PublicFace:
+    names = {"box", "method"} if version == 1 else {"box", "method", "look"}
+    if not isinstance(value, dict) or set(value) != names or not _is_box(value["box"]):
         raise DamagedError("a face has no proper box")
     box = Box(*value["box"])
     if not box.inside(width, height):
         raise DamagedError("a face lies outside the photo")
-    if not isinstance(value["method"], str) or not METHOD_NAME.fullmatch(value["method"]):
-        raise DamagedError("a face's method has no proper name")
-    return PublicFace(box, value["method"])
-
-
-@dataclass(frozen=True)
-class Grant:
-    """What opens one face: its carrier's key, a check on the restored patch, the private feature."""
-
-    number: int
-    key: bytes
-    check: bytes
-    feature: bytes
-
-
-@dataclass(frozen=True)
-class PrivateFile:
-    """The plaintext of `NAME.priv`."""
-
-    photo_id: bytes
-    picture: bytes  # SHA-256 of the public picture's pixels
-    metadata_key: bytes | None
-    grants: tuple[Grant, ...]
-    portable: bytes | None = None  # the public envelope, when it does not travel in the picture
-
-    def to_bytes(self) -> bytes:
-        """The envelope, to be encrypted with age."""
-        flags = {"metadata": self.metadata_key is not None, "portable": self.portable is not None}
-        header = {
-            "faces": [g.number for g in self.grants],
-            "id": self.photo_id.hex(),
-            "kind": "private",
-            **flags,
-        }
-        blobs = [self.picture, *(g.key + g.check + g.feature for g in self.grants)]
-        blobs += [blob for blob in (self.metadata_key, self.portable) if blob is not None]
-        return pack(header, blobs)
-
-    def granting(self, numbers: Sequence[int] | None, metadata: bool | None) -> PrivateFile:
-        """The same for fewer faces; metadata goes along with all of them unless told otherwise."""
-        held = [grant.number for grant in self.grants]
-        wanted = held if numbers is None else sorted(set(numbers))
-        missing = [number for number in wanted if number not in held]
-        if missing:
-            raise UsageError(
-                f"the private file does not open face {missing[0]}", f"it opens {', '.join(map(str, held))}"
-            )
-        with_metadata = wanted == held if metadata is None else metadata
-        if with_metadata and metadata and self.metadata_key is None:
-            raise UsageError("the private file does not open the metadata", "leave --metadata out")
-        grants = tuple(grant for grant in self.grants if grant.number in wanted)
-        return replace(self, grants=grants, metadata_key=self.metadata_key if with_metadata else None)
-
-    @staticmethod
-    def from_bytes(data: bytes) -> PrivateFile:
-        """Parse and check."""
-        header, blobs = unpack(data, "private")
-        _exactly(header, "faces", "id", "metadata", "portable")
-        numbers, flags = header["faces"], (header["metadata"], header["portable"])
-        if not isinstance(numbers, list) or not all(_is_number(n, 1, FACE_LIMIT) for n in numbers):
-            raise DamagedError("the private file's face numbers are damaged")
-        if numbers != sorted(set(numbers)) or not all(isinstance(flag, bool) for flag in flags):
-            raise DamagedError("the private file's face numbers are damaged")
-        if len(blobs) != 1 + len(numbers) + sum(flags):
-            raise DamagedError("the private file's parts do not match its header")
-        picture, faces, rest = blobs[0], blobs[1 : len(numbers) + 1], blobs[len(numbers) + 1 :]
-        metadata_key = rest.pop(0) if flags[0] else None
-        if len(picture) != DIGEST or (metadata_key is not None and len(metadata_key) != KEY):
-            raise DamagedError("a key or hash has the wrong length")
-        if any(len(face) < KEY + CHECK for face in faces):
-            raise DamagedError("a face's secret is too short")
-        grants = tuple(
-            Grant(n, face[:KEY], face[KEY : KEY + CHECK], face[KEY + CHECK :])
-            for n, face in zip(numbers, faces, strict=True)
-        )
-        return PrivateFile(_photo_id(header), picture, metadata_key, grants, rest[0] if rest else None)
+    words = [value[name] for name in sorted(names - {"box"}, reverse=True)]  # method, look
+    if not all(isinstance(word, str) and NAME.fullmatch(word) for word in words):
+        raise DamagedError("a face's method or look has no proper name")
+    return PublicFace(box, *words)
 
 
 def padded_length(length: int) -> int:
@@ -260,42 +215,40 @@ def _unpad(padded: bytes) -> bytes:
     return padded[4 : 4 + length]
 
 
-def _associated(header: Header, lengths: list[int], number: int) -> bytes:
-    return (
-        b"photoguard carrier" + struct.pack(">BI", VERSION, number) + _canonical({**header, "blobs": lengths})
-    )
+def _associated(public: PublicFile, lengths: list[int], number: int) -> bytes:
+    header = _canonical({**public.header(), "blobs": lengths})
+    return b"photoguard carrier" + struct.pack(">BI", public.version, number) + header
 
 
 def seal(
-    width: int, height: int, faces: Sequence[PublicFace], metadata: bytes, contents: Sequence[bytes]
+    width: int, height: int, faces: Sequence[PublicFace], contents: Sequence[bytes]
 ) -> tuple[PublicFile, list[bytes]]:
-    """Encrypt metadata and each face's content under a fresh key each; the keys come back in that order."""
-    keys = [secrets.token_bytes(KEY) for _ in range(len(faces) + 1)]
+    """Encrypt metadata, each face's content and everything under fresh keys, which come in that order."""
+    keys = [secrets.token_bytes(KEY) for _ in contents]
     empty = PublicFile(secrets.token_bytes(PHOTO_ID), width, height, tuple(faces), ())
-    return _seal(empty, keys, [metadata, *contents]), keys
+    return _seal(empty, keys, contents), keys
 
 
 def _seal(empty: PublicFile, keys: Sequence[bytes], contents: Sequence[bytes]) -> PublicFile:
     padded = [_pad(content) for content in contents]
     lengths = [len(p) + TAG for p in padded]
-    header = empty.header()
     # A key encrypts one message in its life, so the nonce can be constant.
     carriers = tuple(
-        ChaCha20Poly1305(key).encrypt(bytes(12), plain, _associated(header, lengths, number))
+        ChaCha20Poly1305(key).encrypt(bytes(12), plain, _associated(empty, lengths, number))
         for number, (key, plain) in enumerate(zip(keys, padded, strict=True))
     )
-    return PublicFile(empty.photo_id, empty.width, empty.height, empty.faces, carriers)
+    return replace(empty, carriers=carriers)
 
 
 def open_carrier(public: PublicFile, number: int, key: bytes) -> bytes:
-    """Decrypt and authenticate one carrier: 0 is the metadata, faces count from 1."""
+    """Decrypt and authenticate one carrier: 0 is the metadata, faces count from 1, the last is everything."""
     if not 0 <= number < len(public.carriers):
         raise DamagedError(f"the picture has no face {number}")
-    associated = _associated(public.header(), [len(c) for c in public.carriers], number)
+    associated = _associated(public, [len(c) for c in public.carriers], number)
     try:
         return _unpad(ChaCha20Poly1305(key).decrypt(bytes(12), public.carriers[number], associated))
     except InvalidTag:
-        what = f"face {number}" if number else "the metadata"
+        what = f"face {number}" if 0 < number <= len(public.faces) else "the metadata"
         raise DamagedError(
             f"the sealed data of {what} was altered", "get the picture again from where it came from"
         ) from None

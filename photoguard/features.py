@@ -12,6 +12,7 @@ from photoguard.errors import DamagedError
 
 SUFFIX = ".features"
 KIND = "features"
+VERSION = 1
 MODEL_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 SIDE_LIMIT = 4096
 VALUE_LIMIT = 1 << 24
@@ -30,12 +31,12 @@ class FeatureFile:
     def to_bytes(self) -> bytes:
         """The envelope."""
         header = {"kind": KIND, "model": self.model, "sha256": self.sha256, "shape": list(self.shape)}
-        return pack(header, self.faces)
+        return pack(header, self.faces, VERSION)
 
     @staticmethod
     def from_bytes(data: bytes) -> FeatureFile:
         """Parse and check all that needs no model."""
-        header, blobs = unpack(data, KIND)
+        header, blobs = unpack(data, KIND, VERSION)
         if set(header) != {"model", "sha256", "shape"}:
             raise DamagedError("the header has missing or unknown fields")
         model, sha256, shape = header["model"], header["sha256"], header["shape"]

@@ -11,6 +11,7 @@ from typing import Any
 
 import pyrage
 
+from photoguard import passphrases
 from photoguard.errors import DamagedError, UnreadableError, UsageError, WrongKeyError
 
 AGE_MAGIC = b"age-encryption.org/v1\n"
@@ -109,10 +110,14 @@ def _x25519(line: str) -> Any:
         raise UnreadableError("the identity file holds a damaged key", "restore it from its backup") from None
 
 
+def unlocked(data: bytes, ask: Ask) -> bytes:
+    """An identity file's text, from the file as it is or as a passphrase locked it."""
+    return _open_with_passphrase(data, "Passphrase of the identity file", ask) if is_locked(data) else data
+
+
 def parse_identities(data: bytes, ask: Ask) -> list[Identity]:
     """Identities from an age identity file, one encrypted with a passphrase, or an SSH private key."""
-    if data.startswith((AGE_MAGIC, ARMOR_MAGIC)):
-        data = _open_with_passphrase(data, ask("Passphrase of the identity file"))
+    data = unlocked(data, ask)
     if b"PRIVATE KEY-----" in data:
         found = [Identity(data)]
         _ = found[0].secret  # raises when it is none
@@ -129,15 +134,23 @@ def parse_identities(data: bytes, ask: Ask) -> list[Identity]:
     return found
 
 
+def is_locked(data: bytes) -> bool:
+    """Whether this is an age file and no identity in clear."""
+    return data.startswith((AGE_MAGIC, ARMOR_MAGIC))
+
+
 def is_among(identity: Identity, recipients: Recipients) -> bool:
     """Whether an X25519 identity is one of the recipients."""
     to_public = getattr(identity.secret, "to_public", None)
     return to_public is not None and str(to_public()) in recipients.keys
 
 
-def _open_with_passphrase(data: bytes, passphrase: str) -> bytes:
+def _open_with_passphrase(data: bytes, prompt: str, ask: Ask) -> bytes:
+    """The plaintext of a file locked with a passphrase; one that asks for too much is refused before."""
+    data = dearmored(data)
+    passphrases.refuse_excessive(_header(data))
     try:
-        return bytes(pyrage.passphrase.decrypt(dearmored(data), passphrase))
+        return bytes(pyrage.passphrase.decrypt(data, ask(prompt)))
     except pyrage.DecryptError as error:
         if "Decryption failed" in str(error):
             raise WrongKeyError("the passphrase does not open this file", "check for typing errors") from None
@@ -156,7 +169,7 @@ def seal(plaintext: bytes, recipients: Recipients) -> bytes:
     if recipients.passphrase is not None:
         if recipients.keys:
             raise UsageError("a passphrase cannot be combined with other recipients", "age forbids the mix")
-        return bytes(pyrage.passphrase.encrypt(plaintext, recipients.passphrase))
+        return passphrases.lock(plaintext, recipients.passphrase)
     if not recipients.keys:
         raise UsageError("nobody to encrypt to", "run `photoguard keygen`, or name a recipient with --to")
     return bytes(pyrage.encrypt(plaintext, [_public_key(key) for key in recipients.keys]))
@@ -169,7 +182,7 @@ def unseal(data: bytes, identities: Sequence[Identity], ask: Ask | None = None) 
     if kinds == ["scrypt"]:
         if ask is None:
             raise WrongKeyError("the private file needs its passphrase", "run again in a terminal")
-        return _open_with_passphrase(data, ask("Passphrase of the private file"))
+        return _open_with_passphrase(data, "Passphrase of the private file", ask)
     if not identities:
         raise WrongKeyError("no identity to open it with", "name one with --key FILE")
     try:
@@ -197,19 +210,25 @@ _STANZA = re.compile(rb"-> ([\x21-\x7e]+)((?: [\x21-\x7e]+)*)")
 
 def stanzas(data: bytes) -> list[str]:
     """The kinds of recipients an age file names: X25519, scrypt, ssh-ed25519 with its key's tag..."""
-    if not data.startswith(AGE_MAGIC):
-        raise DamagedError("the private file is not an age file", "get it again from whoever made it")
-    end = data.find(b"\n---", 0, HEADER_LIMIT)
-    if end < 0:
-        raise DamagedError("the private file's age header is cut short")
     found = []
-    for line in data[len(AGE_MAGIC) : end].split(b"\n"):
+    for line in _header(data).split(b"\n"):
         match = _STANZA.fullmatch(line)
         if match:
             kind = match.group(1).decode()
             if kind.endswith("-grease"):
                 continue  # random filler, part of the age specification
-            found.append(f"{kind} {match.group(2).split()[0].decode()}" if kind.startswith("ssh-") else kind)
+            tag = match.group(2).decode().split()[:1] if kind.startswith("ssh-") else []
+            found.append(" ".join([kind, *tag]))
     if not found:
         raise DamagedError("the private file names no recipient")
     return found
+
+
+def _header(data: bytes) -> bytes:
+    """The lines of an age file that name its recipients."""
+    if not data.startswith(AGE_MAGIC):
+        raise DamagedError("this is not an age file", "get it again from whoever made it")
+    end = data.find(b"\n---", 0, HEADER_LIMIT)
+    if end < 0:
+        raise DamagedError("the age file's header is cut short")
+    return data[len(AGE_MAGIC) : end]

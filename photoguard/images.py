@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import io
 import math
-import re
 import struct
 import threading
 import warnings
@@ -19,10 +18,11 @@ import cv2
 import numpy as np
 import pillow_heif
 from numpy.typing import NDArray
-from PIL import Image, ImageCms, ImageOps, PngImagePlugin, UnidentifiedImageError
+from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from photoguard.errors import UnreadableError, UsageError
 from photoguard.geometry import Box, upright_cell
+from photoguard.metadata import Metadata, collect, restored_chunks
 from photoguard.png import CHUNK, with_chunks
 
 Pixels = NDArray[Any]  # (H, W, 3) RGB, uint8 or uint16
@@ -31,7 +31,6 @@ PIXEL_CAP = 200_000_000
 BLOCK = 16  # pixels: the side of what most coders work on together, a JPEG with halved colors among them
 GRID = Box(0, 0, BLOCK, BLOCK)
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "HEIF", "AVIF")
-XMP_KEYWORD = "XML:com.adobe.xmp"
 
 # Decoders raise all of these on damaged files; each means the same to the user.
 DECODER_ERRORS = (
@@ -40,16 +39,6 @@ DECODER_ERRORS = (
 )  # fmt: skip
 
 pillow_heif.register_heif_opener()
-
-
-@dataclass(frozen=True)
-class Metadata:
-    """What a photo tells beside its pixels."""
-
-    format: str = ""
-    exif: bytes = b""
-    xmp: bytes = b""
-    text: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -88,7 +77,7 @@ def decode(data: bytes, name: str, max_pixels: int = PIXEL_CAP) -> Photo:
             _refuse(image, name, max_pixels)
             deep = _decode_deep(data, image)
             # Pillow turns some formats upright while it loads; what it says before that is the file's word.
-            metadata, icc = _metadata(image), bytes(image.info.get("icc_profile") or b"")
+            metadata, icc = collect(data, image), bytes(image.info.get("icc_profile") or b"")
             orientation = image.getexif().get(0x0112, 1)
             image.load()
             block = _block(image)
@@ -219,50 +208,6 @@ def _from_deep(deep: NDArray[np.uint16], orientation: int, icc: bytes, metadata:
     return Photo(np.ascontiguousarray(deep[..., :3]), alpha, grey, icc, metadata)
 
 
-# Metadata
-
-
-def _metadata(image: Image.Image) -> Metadata:
-    info = image.info
-    exif = bytes(info.get("exif") or b"")
-    if not exif and image.format in ("TIFF", "PNG", "WEBP"):
-        exif = image.getexif().tobytes()
-    if exif.startswith(b"Exif\0\0"):
-        exif = exif[6:]
-    xmp = info.get("xmp") or info.get(XMP_KEYWORD) or b""
-    xmp = xmp.encode() if isinstance(xmp, str) else bytes(xmp)
-    text = {k: v for k, v in getattr(image, "text", {}).items() if isinstance(v, str) and k != XMP_KEYWORD}
-    if isinstance(info.get("comment"), bytes | str):
-        comment = info["comment"]
-        text["Comment"] = comment.decode("latin-1") if isinstance(comment, bytes) else comment
-    photoshop = info.get("photoshop")
-    if isinstance(photoshop, dict):  # IPTC captions live here
-        text |= {f"Photoshop {k:#06x}": v.hex() for k, v in photoshop.items() if isinstance(v, bytes)}
-    return Metadata(image.format or "", _as_upright(exif), _xmp_as_upright(xmp), text)
-
-
-def _as_upright(exif: bytes) -> bytes:
-    """The EXIF with its orientation set to 1, patched in place so that maker notes keep their offsets."""
-    order = {b"II*\0": "<", b"MM\0*": ">"}.get(exif[:4])
-    if order is None or len(exif) < 14:
-        return exif
-    patched = bytearray(exif)
-    (start,) = struct.unpack_from(order + "I", exif, 4)
-    if start + 2 > len(exif):
-        return exif
-    (count,) = struct.unpack_from(order + "H", exif, start)
-    for entry in range(start + 2, min(start + 2 + 12 * count, len(exif) - 11), 12):
-        tag, kind = struct.unpack_from(order + "HH", exif, entry)
-        if (tag, kind) == (0x0112, 3):
-            struct.pack_into(order + "H", patched, entry + 8, 1)
-    return bytes(patched)
-
-
-def _xmp_as_upright(xmp: bytes) -> bytes:
-    xmp = re.sub(rb'(tiff:Orientation\s*=\s*["\'])\d', rb"\g<1>1", xmp)
-    return re.sub(rb"(<tiff:Orientation>\s*)\d", rb"\g<1>1", xmp)
-
-
 # PNG
 
 
@@ -314,13 +259,8 @@ def encode_public(photo: Photo, envelope: bytes | None) -> bytes:
 
 
 def encode_restored(photo: Photo) -> bytes:
-    """The restored PNG, with its color profile and metadata back."""
-    info = PngImagePlugin.PngInfo()
-    if photo.metadata.xmp:
-        info.add_itxt(XMP_KEYWORD, photo.metadata.xmp.decode("utf-8", "replace"))
-    for keyword, value in photo.metadata.text.items():
-        info.add_itxt(keyword.encode("latin-1", "replace").decode("latin-1")[:79] or "Comment", value)
-    exif = [(b"eXIf", photo.metadata.exif)] if photo.metadata.exif else []
-    texts = [(chunk[0], chunk[1]) for chunk in info.chunks]
+    """The restored PNG, with its metadata back, and the original's color profile where it is known."""
+    chunks = restored_chunks(photo.metadata)
     bare = _encode_png(photo.pixels, photo.alpha, photo.grey)
-    return with_chunks(bare, [*_icc_chunk(photo.icc), *exif, *texts])
+    known = any(name == b"iCCP" for name, _ in chunks)
+    return with_chunks(bare, [*([] if known else _icc_chunk(photo.icc)), *chunks])

@@ -3,21 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from photoguard import covering, envelope, files, identities, images, methods, png, sealed
+from photoguard import (
+    covering,
+    envelope,
+    files,
+    identities,
+    images,
+    methods,
+    png,
+    profile,
+    remote,
+    sealed,
+    signing,
+)
 from photoguard.detection import DetectionSettings, Face, detect
 from photoguard.errors import DamagedError, DoubtError, NoFaceError, UsageError
 from photoguard.geometry import Box, chip_scale, owned
 from photoguard.identities import Identity, Recipients
 from photoguard.images import Photo
 from photoguard.methods import avp, avp_payload
+from photoguard.private import Grant, PrivateFile, seal_private
 from photoguard.recognizers.table import TEMPLATES
+from photoguard.signing import Signer
 
 if TYPE_CHECKING:
     from photoguard.methods.avp_chips import Chip
@@ -47,7 +61,7 @@ class Protection:
 
     picture: Photo  # what strangers see
     public: envelope.PublicFile
-    private: envelope.PrivateFile
+    private: PrivateFile
     covers: tuple[covering.Cover, ...]  # of its faces
     found: tuple[Face, ...]  # all faces, covered or not
     covered: tuple[int, ...]  # their numbers; regions come after them in the file
@@ -66,13 +80,19 @@ def protect(
     source: Path,
     options: Options,
     recipients: Recipients | None = None,
+    signer: Signer | None = None,
     progress: Callable[[int, int], None] | None = None,
+    mode: int = -1,
 ) -> Protection:
     """Find the faces of a photo, cover them, and seal what the covers replaced.
 
-    `recipients` are whom AVP's sealed chips are for; `progress` hears of its search.
+    `recipients` are whom AVP's sealed chips are for; `signer` says who made it, without one somebody unknown
+    did; `progress` hears of AVP's search; `mode` are the permissions of the original, -1 when they are not
+    known.
     """
     photo = images.decode(data, files.shown(source), options.max_pixels)
+    icc, of_profile = profile.publishable(photo.icc, photo.grey)
+    photo = replace(photo, icc=icc, notices=(*photo.notices, *photo.metadata.notices, *of_profile))
     found = find(photo, options)
     covered = select(found, options)
     faces: list[Face | None] = [found[n - 1] for n in covered]
@@ -92,19 +112,26 @@ def protect(
     public, keys = envelope.seal(
         photo.width,
         photo.height,
-        [envelope.PublicFace(box, options.method) for box in boxes],
-        sealed.pack_metadata(photo, source.name, options.settings.exact),
         [
-            sealed.pack_face(part.public, _cut_alpha(photo, box))
-            for part, box in zip(parts, boxes, strict=True)
+            envelope.PublicFace(box, options.method, cover.look)
+            for box, cover in zip(boxes, covers, strict=True)
+        ],
+        [
+            sealed.pack_metadata(photo, source.name, options.settings.exact, mode),
+            *(
+                sealed.pack_face(part.public, _own_alpha(photo, boxes, number))
+                for number, part in enumerate(parts)
+            ),
+            sealed.pack_everything(photo.metadata),
         ],
     )
-    grants = tuple(
-        envelope.Grant(number, key, part.check, part.private)
-        for number, (key, part) in enumerate(zip(keys[1:], parts, strict=True), start=1)
+    grants = [
+        Grant(number, key, part.check, part.private, _digest(chips.get(number)))
+        for number, (key, part) in enumerate(zip(keys[1:-1], parts, strict=True), start=1)
+    ]
+    private = seal_private(
+        public, sealed.fingerprint(picture), keys, grants, signer or signing.throwaway(), options.portable
     )
-    carrier = public.to_bytes() if options.portable else None
-    private = envelope.PrivateFile(public.photo_id, sealed.fingerprint(picture), keys[0], grants, carrier)
     notices = (*photo.notices, *notices)
     return Protection(
         picture, public, private, tuple(covers), tuple(found), covered, options.portable, notices, chips
@@ -215,8 +242,17 @@ def _show_chips(photo: Photo, covers: list[covering.Cover], chips: dict[int, Chi
     return tuple(notices)
 
 
-def _cut_alpha(photo: Photo, box: Box) -> NDArray[Any] | None:
-    return None if photo.alpha is None else photo.alpha[box.window]
+def _own_alpha(photo: Photo, boxes: list[Box], number: int) -> NDArray[Any] | None:
+    """The alpha of a face's own pixels; what belongs to a neighbor is opaque."""
+    if photo.alpha is None:
+        return None
+    alpha = photo.alpha[boxes[number].window].copy()
+    alpha[~owned(boxes, number)] = np.iinfo(alpha.dtype).max
+    return alpha
+
+
+def _digest(chip: Chip | None) -> bytes:
+    return b"" if chip is None else methods.digest(chip.pixels)
 
 
 # On disk
@@ -229,6 +265,7 @@ def protect_file(
     options: Options,
     recipients: Recipients,
     *,
+    signer: Signer | None = None,
     proof: Sequence[Identity] = (),
     force: bool = False,
     tidy: bool = True,
@@ -248,7 +285,8 @@ def protect_file(
             raise UsageError(f"{files.shown(target)} is the photo itself", "choose another name with -o")
         if not force:
             files.refuse_existing(target)
-    protection = protect(files.read_file(source), source, options, recipients, progress)
+    mode = permissions(source)
+    protection = protect(files.read_file(source), source, options, recipients, signer, progress, mode)
     with files.staged(public.parent, force, tidy) as stage:
         carrier = None if options.portable else protection.public.to_bytes()
         picture = stage.add(public.name, images.encode_public(protection.picture, carrier))
@@ -260,6 +298,11 @@ def protect_file(
             _check_chip(written, chip, f"the chip of face {number}", proof)
         stage.publish()
     return protection
+
+
+def permissions(source: Path) -> int:
+    """The permission bits of a photo's file, or -1 where it has none."""
+    return -1 if remote.is_remote(source) else source.stat().st_mode & 0o777
 
 
 def check_written(picture: bytes, secret: bytes, protection: Protection, proof: Sequence[Identity]) -> None:
@@ -281,7 +324,7 @@ def check_written(picture: bytes, secret: bytes, protection: Protection, proof: 
 
 
 def _prove(secret: bytes, protection: Protection, proof: Sequence[Identity]) -> None:
-    opened = envelope.PrivateFile.from_bytes(identities.unseal(secret, proof))
+    opened = PrivateFile.from_bytes(identities.unseal(secret, proof))
     if opened != protection.private:
         raise DamagedError("the private file did not survive being written")
 

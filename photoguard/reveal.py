@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from photoguard import envelope, identities, images, methods, png, sealed
+from photoguard import envelope, identities, images, methods, png, sealed, weights
 from photoguard.covering import as_grey
 from photoguard.errors import DamagedError, UsageError, WrongKeyError
 from photoguard.geometry import owned
 from photoguard.identities import Ask, Identity
 from photoguard.images import Photo
+from photoguard.metadata import Metadata, lost
 from photoguard.methods import avp_payload
+from photoguard.private import Grant, PrivateFile
 
 CHIP_SIDE = 256  # pixels: no photo with a face to cover is as small as recognizers' chips
+UNPROVEN = "nothing proves this chip's picture, as chips of version 1 have no tag: encrypt the photo again"
 CHANGED_HINT = "`--changed` restores the faces into the picture as it is now"
 
 
@@ -31,37 +35,25 @@ class Restored:
     name: str | None  # of the original, when the metadata was granted
     exact: bool  # proven equal to the original, pixel for pixel
     changed: bool  # the picture is not the one that was written, only its faces are
-
-
-def open_private(
-    private: Sequence[bytes], keys: Sequence[Identity], ask: Ask | None
-) -> list[envelope.PrivateFile]:
-    """The private files that these keys open; none at all is an error."""
-    opened, refused = [], None
-    for data in private:
-        try:
-            opened.append(envelope.PrivateFile.from_bytes(identities.unseal(data, keys, ask)))
-        except WrongKeyError as error:
-            refused = error
-    if not opened:
-        raise refused or UsageError("no private file", "it is called NAME.priv; give it with --private")
-    return opened
+    mode: int = -1  # permissions of the original, when they are known
+    made_by: str | None = None  # as `opening.Opened` says it
+    notices: tuple[str, ...] = ()
 
 
 def reveal(
     picture: bytes,
-    private: Sequence[envelope.PrivateFile],
+    private: Sequence[PrivateFile],
     changed: bool = False,
     max_pixels: int = images.PIXEL_CAP,
 ) -> Restored:
-    """Put back every face that the private files grant."""
+    """Put back every face that the private files, all of one sealing, grant."""
     chunk = png.public_chunk(picture)  # before the pixels: a PNG cut short is damaged, not unreadable
     photo = images.decode(picture, "the picture", max_pixels)
     public = _public(chunk, private)
     altered = _altered(photo, public, private)
     if altered and not changed:
         raise DamagedError("the picture was changed after it was protected", CHANGED_HINT)
-    grants = {grant.number: grant for file in private for grant in file.grants}
+    grants = {grant.number: grant for file in reversed(private) for grant in file.grants}
     unknown = [number for number in grants if number > len(public.faces)]
     if unknown:
         raise DamagedError(f"the picture has no face {unknown[0]}")
@@ -72,21 +64,45 @@ def reveal(
     if metadata is not None:
         restored = replace(restored, metadata=metadata.metadata)
         exact = bool(metadata.exact) and not closed and not altered
-        if exact and sealed.fingerprint(restored) != metadata.exact:
+        if exact and sealed.fingerprint(restored, public.version) != metadata.exact:
             raise DamagedError("the restored photo is not the one that was sealed")
-    name = metadata.name if metadata else None
-    return Restored(restored, tuple(sorted(grants)), closed, name, exact, altered)
+    everything = _everything(public, private)
+    if everything is not None:
+        restored = replace(restored, metadata=everything)
+    name, mode = (metadata.name, metadata.mode) if metadata else (None, -1)
+    opened = tuple(sorted(grants))
+    return Restored(restored, opened, closed, name, exact, altered, mode, notices=lost(restored.metadata))
 
 
-def chip_in(data: bytes, alone: bool) -> NDArray[np.uint8] | None:
-    """AVP's chip, when a picture is one; without a private file (`alone`), a small picture has to be one."""
-    if png.public_chunk(data) is not None:
+def without_carrier(data: bytes, max_pixels: int = images.PIXEL_CAP) -> Photo | None:
+    """A picture that holds no carrier, and so may be a chip."""
+    return None if png.public_chunk(data) is not None else images.decode(data, "the picture", max_pixels)
+
+
+def chip_in(photo: Photo, private: Sequence[PrivateFile]) -> NDArray[np.uint8] | None:
+    """AVP's chip, when a picture without a carrier is one.
+
+    Private files decide that: a chip that none of them names is none. Without them, a small picture has to be
+    one.
+    """
+    if photo.pixels.dtype != np.uint8:
         return None
-    photo = images.decode(data, "the picture")
-    small = max(photo.width, photo.height) <= CHIP_SIDE
-    if photo.pixels.dtype == np.uint8 and (avp_payload.is_chip(photo.pixels) or (alone and small)):
+    if not private:
+        small = max(photo.width, photo.height) <= CHIP_SIDE
+        return photo.pixels if small or avp_payload.is_chip(photo.pixels) else None
+    if belongs(photo.pixels, private):
         return photo.pixels
+    if avp_payload.is_chip(photo.pixels) and all(file.portable is None for file in private):
+        raise DamagedError(
+            "the picture is a chip that the private file does not name",
+            "get the public picture from where it came from, or open the chip without the private file",
+        )
     return None
+
+
+def belongs(chip: NDArray[np.uint8], private: Sequence[PrivateFile]) -> bool:
+    """Whether a private file names this chip."""
+    return methods.digest(chip) in {grant.chip for file in private for grant in file.grants}
 
 
 def reveal_chip(
@@ -98,14 +114,17 @@ def reveal_chip(
         face = avp_payload.unseal(payload, keys, ask)
     elif key_model is None:
         raise WrongKeyError("this chip takes a learned key model", "name its file with --key-model FILE")
+    elif len(key_model) > weights.KEY_MODEL_LIMIT:
+        raise DamagedError("the key model is larger than any can be")
     else:
         from photoguard.methods.avp_keys import unlearned
 
         face = unlearned(pixels, payload, identities.unseal(key_model, keys, ask))
-    return Restored(Photo(face), (1,), (), None, False, False)
+    notices = () if payload.authenticated else (UNPROVEN,)
+    return Restored(Photo(face), (1,), (), None, False, False, notices=notices)
 
 
-def _public(chunk: bytes | None, private: Sequence[envelope.PrivateFile]) -> envelope.PublicFile:
+def _public(chunk: bytes | None, private: Sequence[PrivateFile]) -> envelope.PublicFile:
     portable = (file.portable for file in private if file.portable is not None)
     carried = next(portable, None) if chunk is None else chunk
     if carried is None:
@@ -116,20 +135,25 @@ def _public(chunk: bytes | None, private: Sequence[envelope.PrivateFile]) -> env
     public = envelope.PublicFile.from_bytes(carried)
     if any(file.photo_id != public.photo_id for file in private):
         raise DamagedError("the private file belongs to another photo", "look for the one made with it")
+    digest = sha256(carried).digest()
+    if any(file.version != public.version or not file.fits(digest) for file in private):
+        raise DamagedError(
+            "the picture's sealed data is not what was sealed first", "get it again from where it came from"
+        )
     return public
 
 
-def _altered(photo: Photo, public: envelope.PublicFile, private: Sequence[envelope.PrivateFile]) -> bool:
+def _altered(photo: Photo, public: envelope.PublicFile, private: Sequence[PrivateFile]) -> bool:
     if (photo.width, photo.height) != (public.width, public.height):
         raise DamagedError(
             f"the picture has {photo.width} x {photo.height} pixels, not {public.width} x {public.height}",
             "it was resized or cropped; ask for the file as it was written",
         )
-    fingerprint = sealed.fingerprint(photo)
+    fingerprint = sealed.fingerprint(photo, public.version)
     return any(file.picture != fingerprint for file in private)
 
 
-def _paste(photo: Photo, public: envelope.PublicFile, grants: Sequence[envelope.Grant]) -> Photo:
+def _paste(photo: Photo, public: envelope.PublicFile, grants: Sequence[Grant]) -> Photo:
     pixels = photo.pixels.copy()
     alpha = None if photo.alpha is None else photo.alpha.copy()
     boxes = [face.box for face in public.faces]
@@ -162,15 +186,23 @@ def _same_kind(patch: NDArray[Any], place: NDArray[Any]) -> None:
         raise DamagedError("a sealed face does not fit its place", CHANGED_HINT)
 
 
-def _content(public: envelope.PublicFile, grant: envelope.Grant) -> tuple[bytes, NDArray[Any] | None]:
+def _content(public: envelope.PublicFile, grant: Grant) -> tuple[bytes, NDArray[Any] | None]:
     box = public.faces[grant.number - 1].box
-    return sealed.unpack_face(envelope.open_carrier(public, grant.number, grant.key), box.height, box.width)
+    content = envelope.open_carrier(public, grant.number, grant.key)
+    return sealed.unpack_face(content, box.height, box.width, public.version)
 
 
-def _metadata(
-    public: envelope.PublicFile, private: Sequence[envelope.PrivateFile]
-) -> sealed.SealedMetadata | None:
+def _metadata(public: envelope.PublicFile, private: Sequence[PrivateFile]) -> sealed.SealedMetadata | None:
     for file in private:
         if file.metadata_key is not None:
-            return sealed.unpack_metadata(envelope.open_carrier(public, 0, file.metadata_key))
+            content = envelope.open_carrier(public, envelope.METADATA, file.metadata_key)
+            return sealed.unpack_metadata(content, public.version)
+    return None
+
+
+def _everything(public: envelope.PublicFile, private: Sequence[PrivateFile]) -> Metadata | None:
+    for file in private:
+        if file.everything_key is not None:
+            content = envelope.open_carrier(public, public.everything, file.everything_key)
+            return sealed.unpack_everything(content)
     return None

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 _PACKAGE = Path(__file__).resolve().parent
 FOLDERS = (_PACKAGE / "shipped_weights", _PACKAGE.parent / "weights")  # in a wheel, in a checkout
 FORMAT = "photoguard-weights-1"
+HEADER_LIMIT = 1 << 18
+KEY_MODEL_LIMIT = 1 << 27  # bytes of a user's key model, locked or not; the largest generator has 76 MB
 
 
 @dataclass(frozen=True)
@@ -117,13 +119,28 @@ def parsed(data: bytes, name: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
     from safetensors import SafetensorError
     from safetensors.torch import load
 
+    _, config = described(data, name)
     try:
-        tensors = load(data)
-        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
-        config = dict(json.loads(header["__metadata__"][FORMAT]))
+        return load(data), config
     except (SafetensorError, ValueError, KeyError, TypeError) as error:
         raise WeightsError(f"{name} holds no weights of ours: {error}") from None
-    return tensors, config
+
+
+def described(data: bytes, name: str) -> tuple[dict[str, tuple[str, list[int]]], dict[str, Any]]:
+    """The type and shape of every tensor, and the configuration, as the header states them.
+
+    Nothing of the size that it promises is allocated.
+    """
+    length = int.from_bytes(data[:8], "little")
+    if length > HEADER_LIMIT:
+        raise WeightsError(f"{name} holds no weights of ours: its header is too long")
+    try:
+        header = json.loads(data[8 : 8 + length])
+        config = dict(json.loads(header.pop("__metadata__")[FORMAT]))
+        stated = {key: (entry["dtype"], list(entry["shape"])) for key, entry in header.items()}
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise WeightsError(f"{name} holds no weights of ours: {error}") from None
+    return stated, config
 
 
 def save(path: Path, tensors: Mapping[str, Tensor], config: Mapping[str, Any], half: bool = False) -> str:

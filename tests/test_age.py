@@ -14,9 +14,9 @@ from nursery import Nursery
 from test_faults import REGION, pair, picture
 
 from photoguard import identities
-from photoguard.envelope import PrivateFile
 from photoguard.errors import UnreadableError, UsageError, WrongKeyError
 from photoguard.identities import Recipients
+from photoguard.private import PrivateFile
 
 needs_age = pytest.mark.skipif(
     not shutil.which("age"), reason="the age program is not installed (Debian: age)"
@@ -71,7 +71,7 @@ def test_we_open_what_age_wrote(nursery: Nursery, photo: Path, armor: bool) -> N
     nursery.run("encrypt", photo, *REGION)
     public, private = pair(photo)
     plain = age("--decrypt", "-i", own_identity(nursery), private)
-    recipient = nursery.run("recipients").stdout.strip()
+    recipient = nursery.run("recipients").stdout.split()[1]
     private.write_bytes(age("--encrypt", *(["--armor"] if armor else []), "-r", recipient, data=plain))
     nursery.run("verify", public)
     assert json.loads(nursery.run("inspect", private, "--json").stdout)["opens_with"] == ["X25519"]
@@ -84,8 +84,8 @@ def test_identities_and_recipients_are_those_of_age(nursery: Nursery, photo: Pat
     nursery.run("keygen", "-o", ours)
     for key in (theirs, ours):
         made = subprocess.run(["age-keygen", "-y", key], capture_output=True, text=True, check=True).stdout
-        assert nursery.run("recipients", key).stdout == made
-    to = nursery.run("recipients", theirs).stdout.strip()
+        assert nursery.run("recipients", key).stdout.splitlines()[0] == f"recipient  {made.strip()}"
+    to = nursery.run("recipients", theirs).stdout.split()[1]
     listed = tmp_path / "recipients.txt"
     listed.write_text(f"# my friends\n\n{to}\r\n")
     nursery.run("encrypt", photo, *REGION, "--to", listed, "--to", ours)
@@ -204,7 +204,7 @@ def test_the_recovery_identity_opens_what_comes_later(nursery: Nursery, photo: P
     key, spare = home / "me.key", tmp_path / "usb stick" / "spare.key"
     done = nursery.run("keygen", "-o", key, "--recovery", spare)
     assert "proven to open" in done.stderr
-    assert len(nursery.run("recipients", key).stdout.split()) == 2
+    assert nursery.run("recipients", key).stdout.count("recipient  age1") == 2
     nursery.run("encrypt", photo, *REGION, "--to", key.with_name("me.key.pub"))
     shutil.rmtree(home)
     nursery.run("decrypt", pair(photo)[0], "--key", spare)

@@ -14,7 +14,7 @@ from nursery import Done, Nursery
 from PIL import Image
 from torch import nn
 
-from photoguard import covering, envelope, identities, images, png, protect, weights
+from photoguard import covering, envelope, identities, images, methods, png, protect, reveal
 from photoguard.cli.key_models import settings
 from photoguard.errors import DamagedError, QualityError, UsageError, WrongKeyError
 from photoguard.evaluate.metrics import ssim
@@ -60,6 +60,18 @@ def ready(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Do
     made.close()
 
 
+def carrying(cargo: avp_payload.Cargo, picture: np.ndarray) -> np.ndarray:
+    """The picture as a chip."""
+    bits = np.where(cargo.low == avp_payload.FREE, picture & 3, cargo.low)
+    return cargo.tagged(picture & 252 | bits)
+
+
+def unproven(kind: bytes, body: bytes) -> np.ndarray:
+    """A chip of version 1."""
+    low = avp_payload.carry(kind, body, 112, 112, version=1)
+    return np.where(low == avp_payload.FREE, face(3), face(3) & 252 | low & 3)
+
+
 def opened(path: Path) -> np.ndarray:
     return np.asarray(Image.open(path).convert("RGB"))
 
@@ -68,9 +80,8 @@ def opened(path: Path) -> np.ndarray:
 
 
 def test_a_sealed_face_comes_back_to_its_owner_and_to_nobody_else() -> None:
-    low, restored = avp_payload.seal(face(), TO_OWNER)
-    chip = (face(3) & 252) | low
-    payload = avp_payload.carried(chip)
+    cargo, restored = avp_payload.seal(face(), TO_OWNER)
+    payload = avp_payload.carried(carrying(cargo, face(3)))
     assert np.array_equal(avp_payload.unseal(payload, OWNER), restored)
     assert ssim(restored, face()) > 0.97
     stranger = identities.parse_identities(identities.generate()[0].encode(), str)
@@ -79,14 +90,14 @@ def test_a_sealed_face_comes_back_to_its_owner_and_to_nobody_else() -> None:
 
 
 def test_two_chips_of_one_face_share_no_bits() -> None:
-    one, other = (avp_payload.seal(face(), TO_OWNER)[0] for _ in range(2))
+    one, other = (avp_payload.seal(face(), TO_OWNER)[0].low for _ in range(2))
     sealed = slice(2000, None)  # behind the age header
     assert np.mean(one.ravel()[sealed] == other.ravel()[sealed]) == pytest.approx(0.25, abs=0.02)
     assert not (one == avp_payload.FREE).all() and (one.ravel()[: -avp_payload.CHECK * 4] < 4).all()
 
 
 def test_a_payload_does_not_survive_jpeg_and_says_so() -> None:
-    chip = (face(3) & 252) | avp_payload.seal(face(), TO_OWNER)[0]
+    chip = carrying(avp_payload.seal(face(), TO_OWNER)[0], face(3))
     for changed in (chip ^ 1, chip[:-1], np.roll(chip, 1, 0), face()):
         with pytest.raises(DamagedError, match="gone"):
             avp_payload.carried(np.ascontiguousarray(changed))
@@ -97,6 +108,80 @@ def test_too_many_recipients_for_a_chip_are_an_error() -> None:
     many = identities.Recipients(tuple(identities.generate()[1] for _ in range(5)))
     with pytest.raises((QualityError, UsageError)):
         avp_payload.seal(small, many)
+
+
+SECRET, NONCE = b"s" * 32, b"n" * 16
+
+
+def chip_and_opener(kind: str) -> tuple[np.ndarray, Callable[[np.ndarray], object]]:
+    """A chip, and what its owner opens it with."""
+    if kind == "sealed":
+        cargo = avp_payload.seal(face(), TO_OWNER)[0]
+        return carrying(cargo, face(3)), lambda chip: avp_payload.unseal(avp_payload.carried(chip), OWNER)
+    cargo = avp_payload.mark(SECRET, NONCE, 112, 112)
+    return carrying(cargo, face(3)), lambda chip: avp_payload.marked_nonce(avp_payload.carried(chip), SECRET)
+
+
+@pytest.mark.parametrize("kind", ["sealed", "learned"])
+def test_a_chip_with_any_other_bit_is_damaged(kind: str) -> None:
+    chip, open_chip = chip_and_opener(kind)
+    open_chip(chip)
+    rng = np.random.default_rng(5)
+    tag = 4 * (avp_payload.START + len(avp_payload.carried(chip).body) + avp_payload.CHECK)
+    places = [*rng.integers(0, chip.size, 40), tag - 1, tag, tag + 63, min(tag + 64, chip.size - 1)]
+    for place in places:
+        for bit in range(8):
+            changed = chip.copy()
+            changed.reshape(-1)[place] ^= 1 << bit
+            with pytest.raises(DamagedError, match="altered" if bit > 1 else "altered|gone"):
+                open_chip(changed)
+
+
+@pytest.mark.parametrize(("kind", "error"), [("sealed", DamagedError), ("learned", WrongKeyError)])
+def test_a_chip_does_not_become_one_of_version_1(kind: str, error: type[Exception]) -> None:
+    chip, open_chip = chip_and_opener(kind)
+    payload = avp_payload.carried(chip)
+    low = avp_payload.carry(payload.kind, payload.body, 112, 112, version=1)
+    with pytest.raises(error):
+        open_chip(np.where(low == avp_payload.FREE, chip, chip & 252 | low & 3))
+
+
+def test_a_chip_of_version_1_opens_and_says_that_nothing_proves_it() -> None:
+    body = NONCE + avp_payload._nonce_tag(learned_model().secret, NONCE, 1)
+    chip = unproven(avp_payload.LEARNED, body)
+    altered = chip ^ 64  # which is why there is a tag since
+    key = identities.seal(learned_model().to_bytes(), TO_OWNER)
+    for one in (chip, altered):
+        restored = reveal.reveal_chip(one, OWNER, None, key)
+        assert restored.notices == (reveal.UNPROVEN,)
+    new = carrying(avp_payload.mark(learned_model().secret, NONCE, 112, 112), face(3))
+    assert not reveal.reveal_chip(new, OWNER, None, key).photo.notices
+
+
+# Private files decide
+
+
+def private_file(chip: np.ndarray | None, portable: bytes | None = None) -> envelope.PrivateFile:
+    """A private file that names a chip."""
+    named = None if chip is None else methods.digest(chip)
+    grant = envelope.Grant(1, bytes(32), bytes(32), b"", named)
+    return envelope.PrivateFile(bytes(16), bytes(32), None, (grant,), portable)
+
+
+def test_the_private_file_decides_whether_a_picture_is_a_chip() -> None:
+    chip, other = (chip_and_opener("sealed")[0] for _ in range(2))
+    photo = images.Photo(chip)
+    found = [reveal.chip_in(photo, private) for private in ([], [private_file(chip)])]
+    assert all(one is not None and np.array_equal(one, chip) for one in found)
+    mixed = [private_file(None), private_file(chip)]
+    assert reveal.chip_in(photo, mixed) is not None
+    for private in (private_file(other), private_file(None)):
+        with pytest.raises(DamagedError, match="does not name"):
+            reveal.chip_in(photo, [private])
+    # A portable photo whose first cover looks like a chip is a photo all the same.
+    assert reveal.chip_in(photo, [private_file(None, b"public")]) is None
+    small = images.Photo(face())
+    assert reveal.chip_in(small, []) is not None and reveal.chip_in(small, [private_file(None)]) is None
 
 
 # Covers
@@ -143,18 +228,6 @@ def test_a_key_model_is_read_as_it_was_written() -> None:
     x = torch.rand(1, 3, 16, 16)
     assert torch.equal(again.generator(x), model.generator(x))
     assert "s" * 8 not in repr(again)
-
-
-def test_a_damaged_key_model_is_refused() -> None:
-    good = learned_model().to_bytes()
-    config = {"channels": 4, "halvings": 1, "blocks": 1, "norm": False}
-    for changed in ({"channels": 4096}, {"blocks": 2}, {"norm": 1}, {"more": 1}):
-        tensors = learned_model().generator.state_dict()
-        blob = weights.packed(tensors, config | changed)
-        with pytest.raises(DamagedError):
-            KeyModel.from_bytes(envelope.pack({"kind": "keymodel"}, [b"s" * 32, blob]))
-    with pytest.raises(DamagedError):
-        KeyModel.from_bytes(good[:-1])
 
 
 def test_the_learned_way_searches_from_the_shuffled_face() -> None:
@@ -244,6 +317,11 @@ def test_a_sealed_session(ready: Run, portrait: Path) -> None:
         ready("match", portrait, public, "--recognizer", "tiny", "--threshold", 0.9, "--json").stdout
     )
     assert matched["match"] and matched["cosine"] >= 0.97 and matched["second_is"] == "chip"
+    picture = opened(chip)
+    Image.fromarray(picture ^ np.uint8([[[0, 128, 0]]]) * (np.arange(112) == 60)[:, None]).save(chip)
+    for command in ("verify", "decrypt"):
+        assert "altered" in ready(command, chip, "--force" if command == "decrypt" else "-q", code=6).stderr
+    Image.fromarray(picture).save(chip)
     shown = json.loads(ready("inspect", chip, "--json").stdout)
     assert shown["key_model"] == "sealed" and shown["opens_with"] == ["X25519"]
     assert json.loads(ready("inspect", public, "--json").stdout)["faces"][0]["method"] == "avp"
@@ -258,6 +336,19 @@ def test_a_lone_chip_in_wrong_hands_or_out_of_shape(ready: Run, portrait: Path, 
     failed = ready("decrypt", tmp_path / "chip.jpg", "-o", tmp_path / "x.png", code=6).stderr
     assert "hidden data is gone" in failed and "JPEG" in failed
     assert not (tmp_path / "x.png").exists()
+
+
+def test_a_chip_in_the_place_of_the_public_picture_is_refused(ready: Run, portrait: Path) -> None:
+    ready("encrypt", portrait, "-m", "avp", "--recognizer", "tiny", "-q")
+    chip, public = portrait.with_name("portrait.face1.avp.png"), portrait.with_name("portrait.pub.png")
+    ready("verify", public)
+    public.write_bytes(chip.read_bytes())  # anybody can seal one to a public key
+    for command in ("verify", "decrypt"):
+        failed = ready(command, public, code=6).stderr
+        assert "a chip that the private file does not name" in failed
+    assert not portrait.with_name("portrait.restored.png").exists()
+    portrait.with_name("portrait.priv").unlink()
+    ready("verify", public)  # alone, it is what it is
 
 
 def test_what_cannot_be_matched_is_named(ready: Run, portrait: Path) -> None:
@@ -288,6 +379,11 @@ def test_a_learned_session(ready: Run, portrait: Path, tmp_path: Path) -> None:
     chip = Path(record["chips"][0]["file"])
     ready("decrypt", chip)
     back = opened(portrait.with_name("portrait.face1.avp.restored.png"))
+    forged = opened(chip).copy()
+    forged[20:40, 20:40] ^= 192
+    Image.fromarray(forged).save(tmp_path / "forged.png")
+    for typed in (("verify",), ("decrypt", "-o", tmp_path / "x.png")):
+        assert "altered" in ready(*typed, tmp_path / "forged.png", code=6).stderr
     assert abs(record["chips"][0]["ssim_e"]) < 0.05
     found = json.loads(
         ready("match", portrait, chip, "--recognizer", "tiny", "--threshold", 0.9, "--json").stdout

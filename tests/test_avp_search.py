@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from photoguard.evaluate import metrics
-from photoguard.methods import avp_losses, avp_robust
+from photoguard.methods import avp_losses, avp_payload, avp_robust
 from photoguard.methods.avp_keys import LearnedKey
 from photoguard.methods.avp_losses import class_doubt, class_loss
 from photoguard.methods.avp_search import Fast, Goal, Published, Round, fast, published, quantized
@@ -117,17 +117,31 @@ def test_faces_stop_one_by_one() -> None:
 
 
 def test_low_bits_are_what_they_must_be() -> None:
-    originals = faces(2)
-    carried = torch.randint(0, 4, originals.shape, generator=torch.Generator().manual_seed(0)).byte()
-    carried[:, :, 50:] = 255
+    originals, secret, reader = faces(2), b"s" * 32, tiny()
+    nonces = [bytes([n]) * 16 for n in range(2)]
+    cargo = [avp_payload.mark(secret, nonce, *SIDE) for nonce in nonces]
     goal = Goal(reached=0.99, ssim_e=0.05)
-    found = fast(
-        originals, resemblance([tiny()], originals), settings=Fast(goal=goal, seed=1), carried=carried
-    )
-    for one, bits in zip(found, carried, strict=True):
-        low = bits.permute(1, 2, 0).numpy()
-        assert one.reached[0] >= 0.99
-        assert np.array_equal((one.pixels & 3)[low != 255], low[low != 255])
+    found = fast(originals, resemblance([reader], originals), settings=Fast(goal=goal, seed=1), cargo=cargo)
+    for one, nonce in zip(found, nonces, strict=True):
+        assert avp_payload.marked_nonce(avp_payload.carried(one.pixels), secret) == nonce
+
+
+def test_what_is_reported_was_measured_with_the_tag_in_the_picture() -> None:
+    originals, seen = faces(1), []
+    judge = resemblance([tiny()], originals)
+
+    def watched(chips: torch.Tensor, rows: torch.Tensor) -> Judged:
+        judged = judge(chips, rows)
+        seen.append((chips.detach().clone(), judged.reached.tolist()))
+        return judged
+
+    cargo = [avp_payload.mark(b"s" * 32, bytes(16), *SIDE)]
+    (found,) = fast(originals, watched, settings=Fast(goal=Goal(0.99, 0.05), seed=1), cargo=cargo)
+    saved = torch.from_numpy(found.pixels).permute(2, 0, 1)[None].float()
+    assert [tuple(reached[0]) for chips, reached in seen if torch.equal(chips, saved)] == [found.reached]
+    for chips, _ in seen:
+        pixels = chips[0].permute(1, 2, 0).numpy().astype(np.uint8)
+        assert np.array_equal(cargo[0].tagged(pixels), pixels)
 
 
 def test_the_nearest_value_with_the_low_bits_is_taken() -> None:

@@ -45,7 +45,7 @@ def test_a_photo_is_protected_and_restored(photoguard: Shell, portrait: Path) ->
     face = (slice(60, 175), slice(180, 268))
     assert np.abs(covered[face].astype(int) - original[face]).mean() > 30
     assert np.array_equal(covered[250:], original[250:]), "what is no face stays as it is"
-    assert private.stat().st_size < 1024
+    assert private.stat().st_size < 1100  # 224 of them seal it
 
     photoguard("decrypt", public)
     restored = pixels(portrait.with_name("portrait.restored.png"))
@@ -352,7 +352,7 @@ def test_keygen_never_overwrites_and_guards_its_files(photoguard: Shell, tmp_pat
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
     photoguard("keygen", "-o", key, code=8)
     assert key.read_bytes() == before
-    assert len(photoguard("recipients", key).stdout.split()) == 2
+    assert photoguard("recipients", key).stdout.count("recipient  age1") == 2
 
 
 def test_what_is_sealed_to_me_opens_with_the_recovery_identity(photoguard: Shell, tmp_path: Path) -> None:

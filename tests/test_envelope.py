@@ -13,17 +13,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from photoguard import envelope, sealed
-from photoguard.envelope import Grant, PrivateFile, PublicFace, PublicFile
+from photoguard.envelope import PublicFace, PublicFile
 from photoguard.errors import DamagedError, UsageError
 from photoguard.geometry import Box, owned
+from photoguard.private import Grant
 
 PHOTO_ID = bytes(range(16))
 
 
 def public_file(*boxes: Box, contents: list[bytes] | None = None) -> tuple[PublicFile, list[bytes]]:
     boxes = boxes or (Box(2, 2, 8, 8),)
-    faces = [PublicFace(box, "solid") for box in boxes]
-    return envelope.seal(48, 32, faces, b"metadata", contents or [b"content"] * len(faces))
+    faces = [PublicFace(box, "solid", "plain") for box in boxes]
+    return envelope.seal(
+        48, 32, faces, [b"metadata", *(contents or [b"content"] * len(faces)), b"everything"]
+    )
 
 
 def grant(number: int, feature: bytes = b"") -> Grant:
@@ -36,19 +39,27 @@ def grant(number: int, feature: bytes = b"") -> Grant:
 def test_an_envelope_is_laid_out_as_the_specification_says() -> None:
     made = envelope.pack({"kind": "face", "b": 1, "a": "\u00e9\x7f\n"}, [b"one", b"", b"two"])
     text = b'{"a":"\\u00e9\\u007f\\n","b":1,"blobs":[3,0,3],"kind":"face"}'
-    assert made == b"PGRD\x01" + struct.pack(">I", len(text)) + text + b"onetwo"
+    assert made == b"PGRD\x02" + struct.pack(">I", len(text)) + text + b"onetwo"
     assert envelope.unpack(made, "face") == ({"a": "\u00e9\x7f\n", "b": 1}, [b"one", b"", b"two"])
 
 
-def test_a_header_has_a_limit_on_both_ways() -> None:
-    room = envelope.HEADER_LIMIT - len(envelope._canonical({"blobs": [], "kind": "face", "x": ""}))
-    full = envelope.pack({"kind": "face", "x": "a" * room}, [])
-    assert envelope.unpack(full, "face")[0] == {"x": "a" * room}
+@pytest.mark.parametrize(("version", "limit"), [(1, 1 << 18), (2, 1 << 19)])
+def test_a_header_has_a_limit_on_both_ways(version: int, limit: int) -> None:
+    room = limit - len(envelope._canonical({"blobs": [], "kind": "face", "x": ""}))
+    full = envelope.pack({"kind": "face", "x": "a" * room}, [], version)
+    assert envelope.unpack(full, "face", version)[0] == {"x": "a" * room}
     with pytest.raises(UsageError, match="too many covers"):
-        envelope.pack({"kind": "face", "x": "a" * (room + 1)}, [])
+        envelope.pack({"kind": "face", "x": "a" * (room + 1)}, [], version)
     text = envelope._canonical({"blobs": [], "kind": "face", "x": "a" * (room + 1)})
     with pytest.raises(DamagedError, match="longer"):
-        envelope.unpack(b"PGRD\x01" + struct.pack(">I", len(text)) + text, "face")
+        envelope.unpack(b"PGRD" + struct.pack(">BI", version, len(text)) + text, "face", version)
+
+
+def test_an_envelope_of_another_version_than_expected_is_damage() -> None:
+    with pytest.raises(DamagedError, match="version 1"):
+        envelope.unpack(envelope.pack({"kind": "face"}, [], 1), "face")
+    with pytest.raises(DamagedError, match="version 3"):
+        envelope.version_of(envelope.pack({"kind": "face"}, [], 2).replace(b"\x02", b"\x03", 1))
 
 
 @pytest.mark.parametrize("depth", [10, 1000, 100_000])
@@ -63,15 +74,15 @@ def test_numbers_that_are_none_are_damage(number: bytes) -> None:
     good = public_file()[0].to_bytes()
     text = good[9 : 9 + struct.unpack(">I", good[5:9])[0]].replace(b"[48,32]", b"[48," + number + b"]")
     with pytest.raises(DamagedError):
-        PublicFile.from_bytes(b"PGRD\x01" + struct.pack(">I", len(text)) + text + good[9 + len(text) :])
+        PublicFile.from_bytes(b"PGRD\x02" + struct.pack(">I", len(text)) + text + good[9 + len(text) :])
 
 
 def test_a_public_file_with_the_most_faces_there_may_be() -> None:
-    file = PublicFile(PHOTO_ID, 9, 9, (PublicFace(Box(0, 0, 1, 1), "a"),) * 4096, (b"",) * 4097)
+    file = PublicFile(PHOTO_ID, 9, 9, (PublicFace(Box(0, 0, 1, 1), "a", "b"),) * 4096, (b"",) * 4098)
     assert PublicFile.from_bytes(file.to_bytes()) == file
     with pytest.raises(DamagedError, match="faces"):
         PublicFile.from_bytes(
-            replace(file, faces=file.faces + file.faces[:1], carriers=(b"",) * 4098).to_bytes()
+            replace(file, faces=file.faces + file.faces[:1], carriers=(b"",) * 4099).to_bytes()
         )
 
 
@@ -80,10 +91,10 @@ def test_a_public_file_with_the_most_faces_there_may_be() -> None:
 
 def test_every_face_has_a_key_of_its_own_and_every_photo_an_id_of_its_own() -> None:
     (one, keys), (other, other_keys) = (public_file(Box(0, 0, 4, 4), Box(8, 8, 4, 4)) for _ in range(2))
-    assert len({*keys, *other_keys}) == 6 and all(len(key) == 32 for key in keys)
+    assert len({*keys, *other_keys}) == 8 and all(len(key) == 32 for key in keys)
     assert one.photo_id != other.photo_id
-    for number in range(3):
-        for held in range(3):
+    for number in range(4):
+        for held in range(4):
             if number == held:
                 continue
             with pytest.raises(DamagedError, match="altered"):
@@ -130,40 +141,6 @@ def test_alpha_that_would_inflate_to_much_is_not_inflated() -> None:
         assert tracemalloc.get_traced_memory()[1] < 1 << 20
     finally:
         tracemalloc.stop()
-
-
-# Private files
-
-
-def test_a_grant_holds_what_it_was_asked_for_and_nothing_else() -> None:
-    whole = PrivateFile(PHOTO_ID, bytes(32), bytes([9]) * 32, (grant(1), grant(2, b"feature"), grant(5)))
-    assert whole.granting(None, None) == whole
-    some = whole.granting([5, 2, 2], None)
-    assert [g.number for g in some.grants] == [2, 5] and some.metadata_key is None
-    assert grant(1).key not in some.to_bytes() and whole.metadata_key not in some.to_bytes()
-    assert some.granting([2], None).grants == (grant(2, b"feature"),)
-    assert whole.granting([1], True).metadata_key == whole.metadata_key
-    assert whole.granting(None, False).metadata_key is None
-    with pytest.raises(UsageError, match="face 3"):
-        whole.granting([3], None)
-    with pytest.raises(UsageError, match="metadata"):
-        some.granting([2], True)
-
-
-numbers = st.lists(st.integers(1, 4096), max_size=5, unique=True).map(sorted)
-secrets = st.binary(min_size=32, max_size=32)
-private_files = st.builds(
-    lambda ids, picture, metadata, found, features, portable: PrivateFile(
-        ids, picture, metadata, tuple(grant(n, features[n % 3]) for n in found), portable
-    ),
-    st.binary(min_size=16, max_size=16), secrets, st.none() | secrets, numbers,
-    st.lists(st.binary(max_size=300), min_size=3, max_size=3), st.none() | st.binary(max_size=500),
-)  # fmt: skip
-
-
-@given(private_files)
-def test_private_files_come_back_as_they_were(file: PrivateFile) -> None:
-    assert PrivateFile.from_bytes(file.to_bytes()) == file
 
 
 # Boxes that overlap

@@ -18,11 +18,13 @@ from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from photoguard import envelope, identities, images, methods, png, reveal, sealed
-from photoguard.envelope import Grant, PrivateFile, PublicFace, PublicFile
+from photoguard import envelope, identities, images, methods, png, reveal, sealed, signing
+from photoguard.envelope import PublicFace, PublicFile
 from photoguard.errors import PhotoguardError, UnreadableError
 from photoguard.geometry import Box
-from photoguard.images import Metadata, Photo
+from photoguard.images import Photo
+from photoguard.metadata import Metadata
+from photoguard.private import Grant, PrivateFile, seal_private
 from photoguard.protect import Options, protect
 
 MANY = settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
@@ -136,7 +138,7 @@ def only_our_errors(work: Callable[[], object]) -> bool:
 
 
 @MANY
-@given(st.binary(max_size=400) | st.binary(max_size=200).map(lambda b: b"PGRD\x01" + b))
+@given(st.binary(max_size=400) | st.binary(max_size=200).map(lambda b: b"PGRD\x02" + b))
 def test_any_bytes_as_an_envelope(data: bytes) -> None:
     assert not only_our_errors(lambda: PublicFile.from_bytes(data))
     assert not only_our_errors(lambda: PrivateFile.from_bytes(data))
@@ -184,16 +186,18 @@ def test_whatever_a_sealer_put_inside_gives_only_our_errors(data: st.DataObject)
     pixels = np.zeros((32, 48, 3), np.uint8)
     patch = pixels[2:10, 2:10]
     good = sealed.pack_face(b"P" + images.encode_lossless(patch), patch[..., 0])
-    facts = sealed.pack_metadata(
-        Photo(pixels, metadata=Metadata("JPEG", b"MM", b"<x/>", {"a": "b"})), "n", True
-    )
+    facts = sealed.pack_metadata(Photo(pixels, metadata=Metadata("JPEG", b"MM", (("a", "b"),))), "n", True)
     content = data.draw(st.just(good) | mutated(good))
+    everything = sealed.pack_everything(Metadata("JPEG"))
+    everything = data.draw(st.just(everything) | mutated(everything))
     metadata = data.draw(st.just(facts) | mutated(facts) | anything.map(lambda v: texts(facts, v)))
-    public, keys = envelope.seal(48, 32, [PublicFace(Box(2, 2, 8, 8), "solid")], metadata, [content])
+    public, keys = envelope.seal(
+        48, 32, [PublicFace(Box(2, 2, 8, 8), "solid", "plain")], [metadata, content, everything]
+    )
     body = images.encode_public(Photo(pixels), public.to_bytes())
     fingerprint = sealed.fingerprint(Photo(pixels))
     grants = (Grant(1, keys[1], data.draw(st.sampled_from([methods.digest(patch), bytes(32)])), b""),)
-    private = PrivateFile(public.photo_id, fingerprint, keys[0], grants)
+    private = seal_private(public, fingerprint, keys, grants, signing.throwaway(), portable=False)
 
     def restore() -> None:
         images.encode_restored(reveal.reveal(body, [private]).photo)
@@ -204,10 +208,9 @@ def test_whatever_a_sealer_put_inside_gives_only_our_errors(data: st.DataObject)
 
 
 def texts(facts: bytes, value: Any) -> bytes:
-    header, blobs = envelope.unpack(facts, "metadata")
-    return envelope.pack(
-        {**header, "exact": "", "kind": "metadata"}, [*blobs[:2], json.dumps(value).encode()]
-    )
+    header, blobs = envelope.unpack(facts, "metadata", 2)
+    text = json.dumps(value).encode()
+    return envelope.pack({**header, "exact": "", "kind": "metadata"}, [blobs[0], text], 2)
 
 
 @SOME

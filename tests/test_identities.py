@@ -127,6 +127,8 @@ def test_stanzas_name_kinds_and_leave_out_grease() -> None:
     head = b"age-encryption.org/v1\n-> X25519 abc\nbody\n-> ssh-ed25519 TAG1 xyz\nbody\n"
     head += b"-> q-grease 12 ab\n\n--- mac\n"
     assert identities.stanzas(head) == ["X25519", "ssh-ed25519 TAG1"]
+    bare = b"age-encryption.org/v1\n-> ssh-rsa\n--- mac\n"
+    assert identities.stanzas(bare) == ["ssh-rsa"], "a stanza may lack what it should have"
     for broken in (
         b"",
         b"age-encryption.org/v1\n",

@@ -115,7 +115,7 @@ def _stem(picture: Path) -> str:
 
 
 def _private_files(folder: Path) -> dict[str, tuple[Path, ...]]:
-    """A folder's private files by the stem of their picture: a.priv and a.ana.priv are both a's.
+    """A folder's private files by the stem of their picture: of a, these are a.priv and then a.ana.priv.
 
     Where a.ana.pub.png lies there too, a.ana.priv is that picture's alone.
     """
@@ -133,7 +133,10 @@ def _private_files(folder: Path) -> dict[str, tuple[Path, ...]]:
                 found[stem].append(path)
                 if stem in pictures:
                     break
-    return {stem: tuple(paths) for stem, paths in found.items()}
+    return {
+        stem: tuple(sorted(paths, key=lambda path: path.name != stem + files.PRIVATE_SUFFIX))
+        for stem, paths in found.items()
+    }
 
 
 def _distinct(tasks: list[Task]) -> list[Task]:

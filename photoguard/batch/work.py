@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from photoguard import files, identities, png, remote
 from photoguard.batch.plan import Task
 from photoguard.errors import PhotoguardError, UnreadableError, UsageError
 from photoguard.identities import Ask, Identity, Recipients
+from photoguard.metadata import Metadata, file_names
+from photoguard.opening import Makers, Opened, open_private
 from photoguard.protect import Options, Protection, protect_file
+from photoguard.signing import Signer
+
+if TYPE_CHECKING:
+    from photoguard.reveal import Restored
 
 
 @dataclass(frozen=True)
@@ -31,6 +37,7 @@ class Encrypting:
 
     options: Options
     recipients: Recipients
+    signer: Signer | None = None
     proof: tuple[Identity, ...] = ()
     force: bool = False
     tidy: bool = True  # not for many photos: the run itself does it once a folder
@@ -63,6 +70,7 @@ class Encrypting:
             task.private,
             self.options,
             self.recipients,
+            signer=self.signer,
             proof=self.proof,
             force=self.force or may_replace(task),
             tidy=self.tidy,
@@ -126,9 +134,11 @@ class Restoring:
 
     identities: tuple[Identity, ...]
     private: tuple[Path, ...] = ()  # those beside the picture when empty
+    makers: Makers = field(default_factory=dict)  # whose signatures are known
     changed: bool = False
     max_pixels: int = 1 << 62
     force: bool = False
+    parts: Path | None = None  # folder for the original's metadata, bit for bit
     write: bool = True
     tidy: bool = True
     passphrase: str | None = field(default=None, repr=False)  # of private files locked with one
@@ -140,7 +150,7 @@ class Restoring:
 
     def __call__(self, task: Task) -> Report:
         """Restore or verify one picture."""
-        from photoguard import images, reveal
+        from photoguard import images
 
         left = left_behind(task) if self.write else None
         if left:
@@ -156,27 +166,55 @@ class Restoring:
             if not self.force:
                 files.refuse_existing(task.public)
         data = files.read_file(task.source)
-        beside = self.private or task.secrets
-        chip = reveal.chip_in(data, alone=not beside)
-        if chip is None and not beside:
-            expected = files.shown(files.private_beside(task.source))
-            raise UnreadableError(f"{expected} does not exist", "name the private file with --private")
-        if chip is not None:
-            restored = reveal.reveal_chip(chip, self.identities, self._asked(), self.key_model)
-        else:
-            secrets = [files.read_file(path) for path in beside]
-            opened = reveal.open_private(secrets, self.identities, self._asked())
-            restored = reveal.reveal(data, opened, self.changed, self.max_pixels)
+        restored = self._restored(task, data)
         record = {
             "picture": str(task.source), "opened": list(restored.opened), "closed": list(restored.closed),
             "exact": restored.exact, "changed": restored.changed, "name": restored.name,
+            "made_by": restored.made_by, "notices": list(restored.notices),
         }  # fmt: skip
         if self.write:
             with files.staged(task.public.parent, force, self.tidy) as stage:
-                stage.add(task.public.name, images.encode_restored(restored.photo))
+                # Never wider than the original's.
+                mode = 0o666 if restored.mode < 0 else restored.mode & 0o666
+                stage.add(task.public.name, images.encode_restored(restored.photo), mode)
                 stage.publish()
             record["restored"] = str(task.public)
-        return Report(record, (task.public,) if self.write else (), len(restored.opened), len(data))
+            if self.parts is not None:
+                record["parts"] = self._write_parts(self.parts, restored.photo.metadata, force)
+        outputs = (task.public,) if self.write else ()
+        return Report(record, outputs, len(restored.opened), len(data), restored.notices)
+
+    def _restored(self, task: Task, data: bytes) -> Restored:
+        from photoguard import reveal
+
+        bare = reveal.without_carrier(data, self.max_pixels)
+        opened = Opened((), None)
+        if beside := self.private or task.secrets:
+            secrets = {files.shown(path.name): files.read_file(path) for path in beside}
+            opened = open_private(secrets, self.identities, self._asked(), self.makers)
+        chip = None if bare is None else reveal.chip_in(bare, opened.files)
+        if chip is not None:
+            restored = reveal.reveal_chip(chip, self.identities, self._asked(), self.key_model)
+        elif opened.files:
+            restored = reveal.reveal(data, opened.files, self.changed, self.max_pixels)
+        else:
+            expected = files.shown(files.private_beside(task.source))
+            raise UnreadableError(f"{expected} does not exist", "name the private file with --private")
+        notices = (*opened.notices, *restored.notices)
+        return replace(restored, made_by=opened.made_by, notices=notices)
+
+    def _write_parts(self, folder: Path, metadata: Metadata, force: bool) -> list[str]:
+        with files.writing(folder):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        names = file_names(metadata)
+        if not force:
+            for name in names:
+                files.refuse_existing(folder / name)
+        with files.staged(folder, force, self.tidy) as stage:
+            for name, part in zip(names, metadata.parts, strict=True):
+                stage.add(name, part.body, 0o600)
+            stage.publish()
+        return names
 
     def _asked(self) -> Ask | None:
         known = self.passphrase

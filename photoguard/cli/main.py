@@ -11,7 +11,7 @@ from photoguard import __version__
 from photoguard.cli import (
     evaluating,
     featuring,
-    keys,
+    keygen,
     matching,
     protecting,
     recognizing,
@@ -30,8 +30,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["--help", "-h"]},
 )
 for command in (
-    protecting.encrypt, restoring.decrypt, keys.keygen, protecting.detect,
-    restoring.inspect, restoring.verify, restoring.grant, keys.recipients,
+    protecting.encrypt, restoring.decrypt, keygen.keygen, protecting.detect,
+    restoring.inspect, restoring.verify, restoring.grant, keygen.recipients,
     featuring.features, featuring.classify, matching.match,
 ):  # fmt: skip
     app.command()(command)

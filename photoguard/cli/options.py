@@ -73,7 +73,7 @@ To = Annotated[
     typer.Option(
         "--to",
         "-t",
-        help="Recipient: age1..., an SSH public key, a file with one a line, or `self`. "
-        "Repeat it for several; yourself when left out.",
+        help="Recipient: age1..., an SSH public key, a NAME kept with `recipients --as`, a file with one a "
+        "line, or `self`. Repeat it for several; yourself when left out.",
     ),
 ]

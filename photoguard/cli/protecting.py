@@ -12,10 +12,11 @@ import typer
 
 from photoguard import batch, files, remote
 from photoguard.cli import albums, options
-from photoguard.cli.keys import chosen_recipients, has_identity, load_key_model, proof_identities
+from photoguard.cli.keys import chosen_recipients, has_identity, load_key_model, load_signer, proof_identities
 from photoguard.cli.voice import Voice, guarded
 from photoguard.errors import UsageError
 from photoguard.geometry import Box
+from photoguard.signing import Signer
 
 PIXEL_CAP = 200_000_000
 SEALED = "sealed"
@@ -242,11 +243,14 @@ def encrypt(
     if dry_run:
         albums.show_plan(voice, album, "protect")
         return
+    signer: Signer | None = load_signer(voice)
     if cluster is not None:  # a secret key does not leave this machine
-        proof = []
+        proof, signer = [], None
         _speak_of_cluster(voice, cluster, passphrase, learned is not None)
     progress = None if many or chips is None else voice.counter("step")
-    work = Encrypting(choice, recipients, tuple(proof), force, tidy=journal is None, progress=progress)
+    work = Encrypting(
+        choice, recipients, signer, tuple(proof), force, tidy=journal is None, progress=progress
+    )
     if chips is not None and cluster is None:  # a recognizer without weights: before anything is looked at
         batch.pool.load(work) if many else work.load()
     albums.work_through(voice, album, work, _protected_text, "protected")

@@ -9,12 +9,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from photoguard import batch, envelope, files, identities, png, remote
-from photoguard.cli import albums, options
-from photoguard.cli.keys import chosen_recipients, default_key_model, load_identities, locked_key_model
+from photoguard.cli import albums, known, options
+from photoguard.cli.keys import (
+    chosen_recipients,
+    default_key_model,
+    load_identities,
+    locked_key_model,
+)
 from photoguard.cli.protecting import PIXEL_CAP, face_numbers
 from photoguard.cli.voice import Voice, ask_passphrase, guarded
 from photoguard.errors import PhotoguardError, UnreadableError, UsageError
 from photoguard.features import FeatureFile
+from photoguard.private import PrivateFile
 
 if TYPE_CHECKING:
     from photoguard.batch.work import Restoring
@@ -46,6 +52,15 @@ def decrypt(
             help="Restored file (PNG) for one picture, or a folder; beside each picture by default.",
         ),
     ] = None,
+    parts: Annotated[
+        Path | None,
+        typer.Option(
+            "--parts",
+            metavar="FOLDER",
+            help="Also write the original's metadata to files in this folder, bit for bit, what a PNG cannot "
+            "hold included. For one picture, with a grant of all faces.",
+        ),
+    ] = None,
     changed: options.Changed = False,
     recursive: options.Recursive = False,
     include: albums.Include = None,
@@ -74,6 +89,8 @@ def decrypt(
         raise UsageError(
             "--private belongs to one picture", "each of several uses the private files beside it"
         )
+    if many and parts:
+        raise UsageError("--parts belongs to one picture", "restore the one whose parts you want alone")
     journal = None
     if any(map(files.is_folder, inputs)) or files_from is not None:
         journal = albums.journal_for(voice, f"decrypt {changed}", by_content, dry_run)
@@ -82,7 +99,9 @@ def decrypt(
         albums.show_plan(voice, album, "restore")
         return
     work = _restoring(voice, album, key, private, key_model)
-    work = replace(work, changed=changed, max_pixels=max_pixels, force=force, tidy=journal is None)
+    work = replace(
+        work, changed=changed, max_pixels=max_pixels, force=force, tidy=journal is None, parts=parts
+    )
     albums.work_through(voice, album, work, _restored_text, "restored")
 
 
@@ -124,24 +143,25 @@ def _restoring(
     """The work with the user's keys; a passphrase is asked for once, before other processes start."""
     from photoguard.batch.work import Restoring
 
-    known: dict[str, str] = {}
+    answers: dict[str, str] = {}
 
     def ask(prompt: str) -> str:
-        if prompt not in known:
-            known[prompt] = ask_passphrase(prompt)
-        return known[prompt]
+        if prompt not in answers:
+            answers[prompt] = ask_passphrase(prompt)
+        return answers[prompt]
 
     keys, chosen = tuple(load_identities(key, voice)), tuple(private or ())
     albums.warn_of_secrets(voice, album.cluster, "key")
     model = locked_key_model(key_model) if key_model else None
     if model is None and default_key_model().exists():
         model = files.read_file(default_key_model())  # most pictures do not need it: no matter what it is
+    makers = known.signers(voice, keys)
     if not album.many:
-        return Restoring(keys, chosen, key_model=model, ask=ask)
+        return Restoring(keys, chosen, makers, key_model=model, ask=ask)
     kinds = (_kinds(path) for task in album.tasks for path in task.secrets)
     locked = next(filter(None, kinds), None) == ["scrypt"]
     phrase = ask("Passphrase of the private files") if locked else None
-    return Restoring(keys, chosen, passphrase=phrase, key_model=model)
+    return Restoring(keys, chosen, makers, passphrase=phrase, key_model=model)
 
 
 def _kinds(private: Path) -> list[str]:
@@ -154,7 +174,8 @@ def _kinds(private: Path) -> list[str]:
 
 def _restored_text(record: dict[str, Any]) -> str:
     restored = files.shown(record["restored"])
-    return f"{files.shown(record['picture'])}: {_faces_text(record)}\n  restored {restored}"
+    text = f"{files.shown(record['picture'])}: {_faces_text(record)}\n  restored {restored}"
+    return text + (f"\n  {len(record['parts'])} parts of its metadata written" if "parts" in record else "")
 
 
 def _verified_text(record: dict[str, Any]) -> str:
@@ -170,7 +191,7 @@ def _faces_text(record: dict[str, Any]) -> str:
         text += "; equal to the original in every pixel"
     if record["changed"]:
         text += "; the picture around them was changed"
-    return text
+    return f"{text}; made by {record['made_by'] or 'somebody unknown'}"
 
 
 @guarded
@@ -216,7 +237,7 @@ def grant(
         raise UsageError("the grant would replace the private file itself", "choose another name with -o")
     if not force:
         files.refuse_existing(target)
-    opened = envelope.PrivateFile.from_bytes(
+    opened = PrivateFile.from_bytes(
         identities.unseal(files.read_file(private), load_identities(key, voice), ask_passphrase)
     )
     granted = opened.granting(None if faces == "all" else face_numbers(faces, "--faces"), metadata)
@@ -312,13 +333,19 @@ def _public_text(file: Path, public: envelope.PublicFile) -> str:
         f"{files.shown(file)}: public picture, {public.width} x {public.height}",
         f"  photo id {public.photo_id.hex()}",
     ]
-    for number, (face, carrier) in enumerate(zip(public.faces, public.carriers[1:], strict=True), start=1):
+    for number, (face, carrier) in enumerate(zip(public.faces, public.carriers[1:], strict=False), start=1):
         box = face.box
         lines.append(
             f"{number:3}  {box.width} x {box.height} at {box.x},{box.y}  {face.method}, "
             f"{len(carrier)} bytes sealed"
         )
-    return "\n".join([*lines, f"     metadata, {len(public.carriers[0])} bytes sealed"])
+    lines.append(f"     metadata, {_metadata_bytes(public)} bytes sealed")
+    return "\n".join(lines)
+
+
+def _metadata_bytes(public: envelope.PublicFile) -> int:
+    """Of all carriers that hold no face."""
+    return len(public.carriers[0]) + sum(map(len, public.carriers[public.everything :]))
 
 
 def _public_record(file: Path, data: bytes, public: envelope.PublicFile) -> dict[str, Any]:
@@ -327,11 +354,12 @@ def _public_record(file: Path, data: bytes, public: envelope.PublicFile) -> dict
             "face": number,
             "box": [f.box.x, f.box.y, f.box.width, f.box.height],
             "method": f.method,
+            **({"look": f.look} if f.look else {}),
             "bytes": len(carrier),
         }
-        for number, (f, carrier) in enumerate(zip(public.faces, public.carriers[1:], strict=True), start=1)
+        for number, (f, carrier) in enumerate(zip(public.faces, public.carriers[1:], strict=False), start=1)
     ]
     return {
         "file": str(file), "kind": "public", "bytes": len(data), "size": [public.width, public.height],
-        "id": public.photo_id.hex(), "faces": faces, "metadata_bytes": len(public.carriers[0]),
+        "id": public.photo_id.hex(), "faces": faces, "metadata_bytes": _metadata_bytes(public),
     }  # fmt: skip

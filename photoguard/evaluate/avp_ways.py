@@ -50,13 +50,13 @@ class Sealed:
     def encrypt(self, faces: Pixels, aim: Aim) -> list[Found]:
         """As `photoguard encrypt --method avp --key-model sealed` does."""
         to = identities.Recipients(tuple(identities.recipients_of(self.identity)))
-        low = np.stack([avp_payload.seal(face, to)[0] for face in faces])
+        cargo = [avp_payload.seal(face, to)[0] for face in faces]
         originals = tensor(faces)
         return fast(
             originals,
             aim(originals),
             settings=self.search,
-            carried=tensor(low).to(torch.uint8),
+            cargo=cargo,
             distortions=self.distortions,
         )
 
@@ -105,7 +105,7 @@ class Learned:
         """As `photoguard encrypt --method avp --key-model learned` does."""
         secret, (height, width) = self.model.secret, faces.shape[1:3]
         nonces = [secrets.token_bytes(avp_payload.NONCE) for _ in faces]
-        low = np.stack([avp_payload.mark(secret, nonce, height, width) for nonce in nonces])
+        cargo = [avp_payload.mark(secret, nonce, height, width) for nonce in nonces]
         key = self._key(nonces, height, width)
         originals = tensor(faces)
         return fast(
@@ -114,7 +114,7 @@ class Learned:
             key,
             self.search,
             start=key.start(originals),
-            carried=tensor(low).to(torch.uint8),
+            cargo=cargo,
         )
 
     def decrypt(self, chips: Pixels) -> Pixels:

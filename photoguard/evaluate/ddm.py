@@ -14,7 +14,6 @@ import numpy as np
 import torch
 
 from photoguard import identities, jpeg, recognizers, weights
-from photoguard.envelope import Grant, PrivateFile
 from photoguard.errors import UnreadableError, UsageError, WeightsError
 from photoguard.evaluate import (
     adversarial,
@@ -33,6 +32,7 @@ from photoguard.evaluate.metrics import cosines, mean_psnr, mean_ssim
 from photoguard.evaluate.perceptual import distance
 from photoguard.files import read_file
 from photoguard.methods import METHODS, Settings, method, p3
+from photoguard.private import Grant, PrivateFile
 from photoguard.recognizers import TABLE, Recognizer, load
 
 if TYPE_CHECKING:

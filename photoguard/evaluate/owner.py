@@ -16,10 +16,11 @@ from photoguard.detection import DetectionSettings
 from photoguard.errors import NoFaceError
 from photoguard.evaluate.metrics import cosines, psnr, ssim
 from photoguard.methods import Settings, method
+from photoguard.opening import open_private
 from photoguard.pictures import Reader, Source, divided
 from photoguard.protect import Options, protect_file
 from photoguard.recognizers import chip_for
-from photoguard.reveal import open_private, reveal
+from photoguard.reveal import reveal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -114,7 +115,8 @@ def photos(pictures: Iterable[Pixels], name: str, readers: Readers) -> list[Pair
                 made = protect_file(source, public, private, options, to, force=True)
             except NoFaceError:
                 continue
-            restored = reveal(public.read_bytes(), open_private([private.read_bytes()], keys, None)).photo
+            opened = open_private({private.name: private.read_bytes()}, keys)
+            restored = reveal(public.read_bytes(), opened.files).photo
             box, face = made.public.faces[0].box, made.found[made.covered[0] - 1]
             chips = {
                 r: (

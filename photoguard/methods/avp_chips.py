@@ -117,11 +117,11 @@ def _sealed(
 ) -> tuple[list[Found], Sequence[Picture]]:
     if recipients is None:
         raise UsageError("nobody to seal the chips to")
-    bits, restored = zip(*(avp_payload.seal(face, recipients) for face in faces), strict=True)
+    cargo, restored = zip(*(avp_payload.seal(face, recipients) for face in faces), strict=True)
     originals = _tensor(faces).float()
     target = _target(chips, originals)
     found = fast(
-        originals, target, settings=_aiming(Fast(goal=SEALED_GOAL), chips), carried=_tensor(np.stack(bits)),
+        originals, target, settings=_aiming(Fast(goal=SEALED_GOAL), chips), cargo=cargo,
         distortions=distortions(chips.robust), progress=progress,
     )  # fmt: skip
     return found, restored
@@ -134,11 +134,11 @@ def _learned(
     nonces = [secrets.token_bytes(avp_payload.NONCE) for _ in faces]
     height, width = faces.shape[1:3]
     key = LearnedKey(model.generator, [shuffle(model.secret, nonce, height, width) for nonce in nonces])
-    bits = np.stack([avp_payload.mark(model.secret, nonce, height, width) for nonce in nonces])
+    cargo = [avp_payload.mark(model.secret, nonce, height, width) for nonce in nonces]
     originals = _tensor(faces).float()
     found = fast(
         originals, _target(chips, originals), key, _aiming(LEARNED_SEARCH, chips),
-        start=key.start(originals), carried=_tensor(bits), distortions=distortions(chips.robust),
+        start=key.start(originals), cargo=cargo, distortions=distortions(chips.robust),
         progress=progress,
     )  # fmt: skip
     return found, [one.restored for one in found if one.restored is not None]

@@ -17,17 +17,22 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms
 from torch import Tensor
 
 from photoguard import envelope, weights
-from photoguard.errors import DamagedError
+from photoguard.errors import DamagedError, WeightsError
 from photoguard.methods import avp_payload
 from photoguard.nets.generator import Generator, GeneratorConfig
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+    from typing import Any
 
     from numpy.typing import NDArray
 
 KIND = "keymodel"
 SECRET = 32
+VERSION = 1
+# Of a generator. The paper's has 64 channels, 2 halvings and 9 blocks, which work on 256 channels.
+CHANNELS, HALVINGS, BLOCKS, WIDEST = 64, 4, 16, 256
+SIDE_LIMIT = 256  # pixels of a learned chip: a generator's work grows with them
 
 
 @dataclass(frozen=True)
@@ -41,13 +46,15 @@ class KeyModel:
         """The envelope, to be encrypted with age."""
         config = {name: getattr(self.generator.config, name) for name in FIELDS}
         return envelope.pack(
-            {"kind": KIND}, [self.secret, weights.packed(self.generator.state_dict(), config)]
+            {"kind": KIND}, [self.secret, weights.packed(self.generator.state_dict(), config)], VERSION
         )
 
     @staticmethod
     def from_bytes(data: bytes) -> KeyModel:
         """Parse and check."""
-        header, blobs = envelope.unpack(data, KIND)
+        if len(data) > weights.KEY_MODEL_LIMIT:
+            raise DamagedError("the key model is larger than any can be")
+        header, blobs = envelope.unpack(data, KIND, VERSION)
         if header or len(blobs) != 2 or len(blobs[0]) != SECRET:
             raise DamagedError("the key model has missing or unknown parts")
         return KeyModel(blobs[0], _generator(blobs[1]))
@@ -57,18 +64,32 @@ FIELDS = ("channels", "halvings", "blocks", "norm")
 
 
 def _generator(data: bytes) -> Generator:
-    tensors, config = weights.parsed(data, "the key model")
+    try:
+        stated, config = weights.described(data, "the key model")
+        generator = _outline(config)
+        wanted = {name: ("F32", list(value.shape)) for name, value in generator.state_dict().items()}
+        if stated != wanted:  # before anything of their size is allocated
+            raise DamagedError("the key model's weights do not fit its configuration")
+        tensors, _ = weights.parsed(data, "the key model")
+        generator.load_state_dict(tensors, assign=True)
+    except (WeightsError, RuntimeError) as error:  # a file of the user's, and no part of the installation
+        raise DamagedError(str(error)) from None
+    if not all(bool(value.isfinite().all()) for value in tensors.values()):
+        raise DamagedError("the key model's weights are no numbers")
+    return generator.eval().requires_grad_(False)
+
+
+def _outline(config: Mapping[str, Any]) -> Generator:
+    """The network that a configuration describes, with shapes and no values."""
     kinds = {name: type(value) for name, value in config.items()}
     if kinds != {"channels": int, "halvings": int, "blocks": int, "norm": bool}:
         raise DamagedError("the key model's configuration is damaged")
-    if not (0 < config["channels"] <= 256 and 0 <= config["halvings"] <= 4 and 0 <= config["blocks"] <= 32):
+    channels, halvings, blocks = (config[name] for name in FIELDS[:3])
+    small = 0 < channels <= CHANNELS and 0 <= halvings <= HALVINGS and 0 <= blocks <= BLOCKS
+    if not small or channels << halvings > WIDEST:
         raise DamagedError("the key model's configuration is out of range")
-    generator = Generator(GeneratorConfig(**config))
-    try:
-        generator.load_state_dict(tensors)
-    except RuntimeError:
-        raise DamagedError("the key model's weights do not fit its configuration") from None
-    return generator.eval().requires_grad_(False)
+    with torch.device("meta"):
+        return Generator(GeneratorConfig(**config))
 
 
 @cache
@@ -144,6 +165,9 @@ def unlearned(pixels: NDArray[np.uint8], payload: avp_payload.Payload, key_model
     """The face behind a learned chip."""
     model = opened(key_model)
     nonce = avp_payload.marked_nonce(payload, model.secret)
+    step, sides = 1 << model.generator.config.halvings, (payload.height, payload.width)
+    if any(side % step or not max(4, 2 * step) <= side <= SIDE_LIMIT for side in sides):
+        raise DamagedError("the chip's size does not fit its key model")
     key = LearnedKey(model.generator, [shuffle(model.secret, nonce, payload.height, payload.width)])
     with torch.no_grad():
         chip = torch.from_numpy(pixels).permute(2, 0, 1)[None].float()

@@ -12,6 +12,7 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -20,9 +21,9 @@ from photoguard.methods.avp_losses import distance, ssim, variance
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    import numpy as np
     from numpy.typing import NDArray
 
+    from photoguard.methods.avp_payload import Cargo
     from photoguard.methods.avp_target import Judged, Target
 
     Progress = Callable[[int, int], None]  # steps done, steps at most
@@ -192,7 +193,9 @@ class _Task:
     target: Target
     key: Key | None
     settings: Fast
-    carried: Tensor | None
+    cargo: Sequence[Cargo]
+    low: Tensor | None
+    """(N, 3, H, W): what the two low bits must be."""
     distortions: Sequence[Callable[[Tensor], Tensor]]
 
 
@@ -203,16 +206,17 @@ def fast(
     settings: Fast = Fast(),
     *,
     start: Tensor | None = None,
-    carried: Tensor | None = None,
+    cargo: Sequence[Cargo] = (),
     distortions: Sequence[Callable[[Tensor], Tensor]] = (),
     progress: Progress | None = None,
 ) -> list[Found]:
     """Pictures that meet the goal, or the best that was met.
 
-    `start` is where the search begins, else noise. `carried` (N, 3, H, W) of uint8 holds what the two low
-    bits of each sample must be, 255 where they are free. `distortions` are views to be recognized in too.
+    `start` is where the search begins, else noise. `cargo` is what each picture carries in its low bits,
+    its tag included. `distortions` are views to be recognized in too.
     """
-    task = _Task(originals, target, key, settings, carried, distortions)
+    low = _tensor([one.low for one in cargo]).to(originals.device) if cargo else None
+    task = _Task(originals, target, key, settings, cargo, low, distortions)
     left = min(sum(one.steps for one in settings.rounds), settings.steps or 1 << 30)
     clock = _Clock(originals, key, left, progress)
     for number, one in enumerate(settings.rounds):
@@ -232,14 +236,13 @@ def fast(
 
 
 def _attempt(task: _Task, clock: _Clock, rows: Tensor, picture: Tensor, one: Round) -> None:
-    settings, goal, carried = task.settings, task.settings.goal, task.carried
+    settings, goal = task.settings, task.settings.goal
     mean, square = torch.zeros_like(picture), torch.zeros_like(picture)
     first, second = settings.betas
     for step in range(one.steps):
         picture = picture.detach().requires_grad_()
         # Forward on what would be saved, backward as if it had not been rounded.
-        rounded = quantized(picture.detach(), None if carried is None else carried[rows])
-        saved = picture + (rounded - picture).detach()
+        saved = picture + (_savable(task, picture.detach(), rows) - picture).detach()
         judged = task.target(saved, rows)
         loss, alike = _loss(task, judged, saved, rows)
         (slope,) = torch.autograd.grad(loss.sum(), picture)
@@ -273,6 +276,15 @@ def _loss(task: _Task, judged: Judged, saved: Tensor, rows: Tensor) -> tuple[Ten
     alike = ssim(restored, originals)
     missed = ((restored - originals) / 127.5).square().mean((1, 2, 3))
     return loss + settings.key_weight * (1 - alike + missed), alike.detach()
+
+
+def _savable(task: _Task, picture: Tensor, rows: Tensor) -> Tensor:
+    """Pictures as they would be saved, each with its tag."""
+    if task.low is None:
+        return quantized(picture, None)
+    made = _pixels(quantized(picture, task.low[rows]))
+    tagged = [task.cargo[row].tagged(one) for row, one in zip(rows.tolist(), made, strict=True)]
+    return _tensor(tagged).to(picture)
 
 
 def quantized(picture: Tensor, carried: Tensor | None) -> Tensor:
@@ -385,6 +397,10 @@ class _Clock:
                 )
             )
         return found
+
+
+def _tensor(pictures: Sequence[NDArray[np.uint8]]) -> Tensor:
+    return torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2)
 
 
 def _pixels(pictures: Tensor) -> Any:

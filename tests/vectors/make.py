@@ -15,6 +15,7 @@ import zlib
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +24,15 @@ import torch
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
 from photoguard import envelope, identities, methods, png, sealed
-from photoguard.envelope import Grant, PrivateFile, PublicFace, PublicFile
+from photoguard.envelope import PublicFace, PublicFile
 from photoguard.errors import PhotoguardError
 from photoguard.features import FeatureFile
 from photoguard.geometry import Box, owned
 from photoguard.identities import Recipients
-from photoguard.images import Metadata, Photo, decode
+from photoguard.images import Photo, decode
+from photoguard.metadata import Metadata
 from photoguard.methods import avp_keys, avp_payload
+from photoguard.private import Grant, PrivateFile
 
 HERE = Path(__file__).parent
 PHOTO_ID, OTHER_ID = bytes(range(16)), bytes(range(16, 32))
@@ -142,7 +145,7 @@ def scene(
 ) -> Scene:  # fmt: skip
     """The photo with every box covered; `contents`, `checks` and `metadata` stand in for the right ones."""
     photo = photo or Photo(
-        gradient(), metadata=Metadata("JPEG", b"MM\0*\0\0\0\x08\0\0", b"<x/>", {"Comment": "hi"})
+        gradient(), metadata=Metadata("JPEG", b"MM\0*\0\0\0\x08\0\0", (("Comment", "hi"),), b"<x/>")
     )
     if webp:
         photo.pixels[boxes[0].window] = (200, 60, 30)
@@ -153,18 +156,30 @@ def scene(
         patch[~mine] = 0
         hidden = b"" if photo.alpha is None else stored(photo.alpha[box.window].astype(">u2").tobytes())
         public = b"W" + FLAT_WEBP if webp and n == 0 else b"P" + png_of(patch)
-        sealed_faces.append((contents or {}).get(n + 1) or envelope.pack({"kind": "face"}, [public, hidden]))
+        sealed_faces.append(
+            (contents or {}).get(n + 1) or envelope.pack({"kind": "face"}, [public, hidden], 1)
+        )
         check = (checks or {}).get(n + 1) or methods.digest(patch)
         grants.append(Grant(n + 1, KEYS[n + 1], check, b""))
         pixels[box.window][mine] = np.iinfo(pixels.dtype).max // 2
         if alpha is not None:
             alpha[box.window] = np.iinfo(alpha.dtype).max
     picture = replace(photo, pixels=pixels, alpha=alpha, metadata=Metadata())
-    empty = PublicFile(PHOTO_ID, photo.width, photo.height, tuple(PublicFace(b, method) for b in boxes), ())
-    facts = metadata or sealed.pack_metadata(photo, "photo.jpg", exact)
+    empty = PublicFile(
+        PHOTO_ID, photo.width, photo.height, tuple(PublicFace(b, method) for b in boxes), (), 1
+    )
+    facts = metadata or first_metadata(photo, exact)
     public_file = envelope._seal(empty, KEYS[: len(boxes) + 1], [facts, *sealed_faces])
-    private = PrivateFile(PHOTO_ID, sealed.fingerprint(picture), KEYS[0], tuple(grants))
+    private = PrivateFile(PHOTO_ID, sealed.fingerprint(picture, 1), KEYS[0], tuple(grants))
     return Scene(photo, picture, public_file, private)
+
+
+def first_metadata(photo: Photo, exact: bool) -> bytes:
+    """Metadata as version 1 packed it."""
+    found, same = photo.metadata, sealed.fingerprint(photo, 1).hex() if exact else ""
+    header = {"exact": same, "format": found.format, "kind": "metadata", "name": "photo.jpg"}
+    text = json.dumps(dict(found.texts), sort_keys=True).encode()
+    return envelope.pack(header, [found.exif, found.xmp, text], 1)
 
 
 BASE = scene()
@@ -204,7 +219,8 @@ def public_vectors() -> dict[str, Vector]:
         "bad-magic": bad("not photoguard data", "The magic is PGRE.", raw(HEADER, CARRIERS, magic=b"PGRE")),
         "too-short": bad("not photoguard data", "Eight bytes: the header's length is cut.", good[:8]),
         "version-0": bad("version 0", "The version is 0.", raw(HEADER, CARRIERS, version=0)),
-        "version-2": bad("version 2", "The version is 2.", raw(HEADER, CARRIERS, version=2)),
+        "version-2": bad("faces and blobs", "Version 1, stated as 2.", raw(HEADER, CARRIERS, version=2)),
+        "version-3": bad("version 3", "The version is 3.", raw(HEADER, CARRIERS, version=3)),
         "header-beyond-data": bad(
             "longer than the data", "The header's length is one more than there are bytes.", raw(text, [], more=1)),
         "header-length-huge": bad(
@@ -294,7 +310,7 @@ def private_vectors() -> dict[str, Vector]:
     return {
         "ok": ok("Two faces and metadata.", good),
         "ok-one-face": ok("Face 2 alone, without metadata.", good.granting([2], None)),
-        "ok-metadata-only": ok("No face, only the metadata.", good.granting([], True)),
+        "ok-metadata-only": ok("No face, only the metadata.", replace(good, grants=())),
         "ok-portable": ok("The carrier travels here.", replace(good, portable=BASE.public.to_bytes())),
         "ok-feature": ok(
             "Face 1 has a private feature.", replace(good, grants=(replace(good.grants[0], feature=b"feature"),))),
@@ -381,7 +397,7 @@ def resealed(number: int, padded: bytes) -> bytes:
     blobs = [
         ChaCha20Poly1305(key).encrypt(bytes(12), padded if n == number else envelope._pad(content), aad)
         for n, (key, content) in enumerate(zip(KEYS, opened(), strict=False))
-        for aad in [envelope._associated(header, lengths, n)]
+        for aad in [envelope._associated(BASE.public, lengths, n)]
     ]
     return raw({**header, "blobs": lengths}, blobs)
 
@@ -454,7 +470,7 @@ def picture_vectors() -> dict[str, Vector]:
     def ok(comment: str, made: Scene, private: Sequence[PrivateFile] = (), **fields: Any) -> Vector:
         given = list(private) or [made.private]
         expected = {"opened": "1,2", "closed": "", "name": "photo.jpg", "exact": "yes",
-                    "restored": sealed.fingerprint(made.original).hex(), **fields}  # fmt: skip
+                    "restored": sealed.fingerprint(made.original, 1).hex(), **fields}  # fmt: skip
         body = made.png(chunks=[] if given[0].portable else None)
         return Vector("ok", "picture", comment, body, {"private": encoded(given), **expected})
 
@@ -466,11 +482,11 @@ def picture_vectors() -> dict[str, Vector]:
         return bad(says, comment, made.png(), [made.private])
 
     def face(blobs: Sequence[bytes], **header: Any) -> dict[int, bytes]:
-        return {1: envelope.pack({"kind": "face", **header}, blobs)}
+        return {1: envelope.pack({"kind": "face", **header}, blobs, 1)}
 
     def facts(text: bytes = b"{}", blobs: Sequence[bytes] = (b"", b""), **header: Any) -> bytes:
         return envelope.pack(
-            {"exact": "", "format": "", "kind": "metadata", "name": "", **header}, [*blobs, text]
+            {"exact": "", "format": "", "kind": "metadata", "name": "", **header}, [*blobs, text], 1
         )
 
     ours = (png.CHUNK, BASE.public.to_bytes())
@@ -499,10 +515,10 @@ def picture_vectors() -> dict[str, Vector]:
         "ok-overlap": ok("The boxes overlap; the smaller one owns what they share.", scene(boxes=overlap)),
         "ok-overlap-one": ok(
             "Only face 2 of two that overlap; face 1 stays covered.", one, [one.private.granting([2], False)],
-            opened="2", closed="1", name="", exact="no", restored=sealed.fingerprint(Photo(shown)).hex()),
+            opened="2", closed="1", name="", exact="no", restored=sealed.fingerprint(Photo(shown), 1).hex()),
         "ok-two-files": ok(
             "Two private files add up.", BASE,
-            [BASE.private.granting([1], False), BASE.private.granting([2], True)]),
+            [BASE.private.granting([1], False), replace(BASE.private, grants=BASE.private.grants[1:])]),
         "ok-portable": ok("The carrier travels in the private file.", BASE,
                           [replace(BASE.private, portable=BASE.public.to_bytes())]),
         "two-chunks": bad("more than one", "Two pgRd chunks.", BASE.png(chunks=[ours, ours])),
@@ -639,38 +655,122 @@ SIDE = 24
 
 def chip_vectors() -> dict[str, Vector]:
     """Chips as PNG; `identity` opens sealed ones, `secret` is a learned key model's."""
+    return first_chip_vectors() | {f"v2-{name}": vector for name, vector in tagged_chip_vectors().items()}
+
+
+def tagged_chip_vectors() -> dict[str, Vector]:
+    """Chips of version 2, whose tag vouches for the picture."""
+    key, secret, nonce, us = KEYS[0], KEYS[1], bytes(range(16)), {"identity": IDENTITY}
+    owner, size = {"secret": secret.hex()}, (SIDE, SIDE)
+    locked = locked_chip_key(key)
+    sealed_cargo = avp_payload._seal(FLAT_CHIP_WEBP, locked, key, *size)
+    marked = avp_payload.mark(secret, nonce, *size)
+    good, learned = tagged(sealed_cargo), tagged(marked)
+    flat = np.full((*size, 3), (200, 60, 30), np.uint8)
+    last = (SIDE - 1, SIDE - 1, 2)
+
+    def bad(says: str, comment: str, pixels: np.ndarray[Any, Any], fields: dict[str, str] = us) -> Vector:
+        return damaged("chip", says, comment, png_of(pixels), **fields)
+
+    def altered(pixels: np.ndarray[Any, Any], bit: int, place: tuple[int, ...]) -> np.ndarray[Any, Any]:
+        changed = pixels.copy()
+        changed[place] ^= bit
+        return changed
+
+    def in_tag(cargo: avp_payload.Cargo, bit: int) -> np.ndarray[Any, Any]:
+        place = np.unravel_index(cargo.slots.start, (*size, 3))
+        return altered(tagged(cargo), bit, tuple(map(int, place)))
+
+    payload = avp_payload.carried(good)
+    body = nonce + avp_payload._nonce_tag(secret, nonce, 1)
+    room = avp_payload.capacity(*size, version=1)
+    full = avp_payload.carry(avp_payload.LEARNED, bytes(room), *size, version=1)
+    retagged = replace(marked, low=avp_payload.carry(avp_payload.LEARNED, body, *size))
+    older = avp_payload.carry(avp_payload.SEALED, payload.body, *size, version=1)
+    return {
+        "ok-sealed": Vector(
+            "ok", "chip", "A face of one color.", png_of(good), {**us, "restored": methods.digest(flat).hex()}),
+        "ok-learned": Vector(
+            "ok", "chip", "Unshuffled: what the generator is given.", png_of(learned),
+            owner | {"nonce": nonce.hex(), "restored": unshuffled(learned, secret, nonce)}),
+        "wrong-identity": Vector(
+            "wrong-key", "chip", "The identity is not a recipient.", png_of(good),
+            {"identity": STRANGER, "says": "not among the recipients"}),
+        "wrong-secret": Vector(
+            "wrong-key", "chip", "Another key model.", png_of(learned),
+            {"secret": KEYS[2].hex(), "says": "another key model"}),
+        "high-bit": bad("picture was altered", "The highest bit of one sample.", altered(good, 128, (12, 3, 1))),
+        "learned-high-bit": bad(
+            "picture was altered", "The highest bit of one sample.", altered(learned, 128, (12, 3, 1)), owner),
+        "learned-free-bit": bad(
+            "picture was altered", "A low bit behind the tag.", altered(learned, 1, last), owner),
+        "tag": bad("picture was altered", "One bit of the tag.", in_tag(sealed_cargo, 1)),
+        "learned-tag": bad("picture was altered", "One bit of the tag.", in_tag(marked, 2), owner),
+        "above-tag": bad("picture was altered", "A high bit of a sample of the tag.", in_tag(sealed_cargo, 4)),
+        "no-tag": bad("picture was altered", "The tag is zero.", chip_pixels(sealed_cargo.low)),
+        "tag-cut": bad("hidden data is gone", "No room is left for the tag.", chip_pixels(
+            relabeled(full, avp_payload.LEARNED, bytes(room))), owner),
+        "older": bad("face was altered", "Sealed as version 2, said to be of version 1.", chip_pixels(older)),
+        "learned-older": Vector(
+            "wrong-key", "chip", "The nonce's tag is that of version 1.", png_of(tagged(retagged)),
+            owner | {"says": "another key model"}),
+        "flipped": bad("hidden data is gone", "A low bit of the body.", altered(good, 1, (8, 3, 1))),
+        "cropped": bad("hidden data is gone", "The last row is gone.", good[:-1]),
+    }  # fmt: skip
+
+
+def tagged(cargo: avp_payload.Cargo) -> np.ndarray[Any, Any]:
+    """The gradient as a chip of version 2."""
+    return cargo.tagged(chip_pixels(cargo.low))
+
+
+def relabeled(low: np.ndarray[Any, Any], kind: bytes, body: bytes) -> np.ndarray[Any, Any]:
+    """Low bits of version 1 that say that they are of version 2, with a check that holds."""
+    data = avp_payload.MAGIC + struct.pack(">BcI", 2, kind, len(body)) + body
+    data += sha256(avp_payload._label(SIDE, SIDE) + data).digest()[: avp_payload.CHECK]
+    bits, changed = avp_payload._bits(data), low.copy().reshape(-1)
+    changed[: bits.size] = bits
+    return changed.reshape(low.shape)
+
+
+def unshuffled(pixels: np.ndarray[Any, Any], secret: bytes, nonce: bytes) -> str:
+    """The digest of a learned chip as its generator is given it."""
+    how = avp_keys.shuffle(secret, nonce, SIDE, SIDE)
+    back = avp_keys.unshuffled(torch.from_numpy(pixels).permute(2, 0, 1).float(), how)
+    return methods.digest(back.permute(1, 2, 0).numpy().astype(np.uint8)).hex()
+
+
+def first_chip_vectors() -> dict[str, Vector]:
+    """Chips of version 1."""
     key, us = KEYS[0], {"identity": IDENTITY}
     locked = locked_chip_key(key)
     flat = np.full((SIDE, SIDE, 3), (200, 60, 30), np.uint8)
-    good = avp_payload._seal(FLAT_CHIP_WEBP, locked, key, SIDE, SIDE)
     expected = {**us, "restored": methods.digest(flat).hex()}
     head = struct.pack(">H", len(locked)) + locked
-    room = avp_payload.capacity(SIDE, SIDE) - len(head) - avp_payload.TAG
+    room = avp_payload.capacity(SIDE, SIDE, version=1) - len(head) - avp_payload.TAG
     framed = struct.pack(">I", len(FLAT_CHIP_WEBP)) + FLAT_CHIP_WEBP
 
     def sealed_chip(plain: bytes, first: bytes = head, label: bytes | None = None) -> np.ndarray[Any, Any]:
-        label = avp_payload._label(SIDE, SIDE) if label is None else label
+        label = avp_payload._label(SIDE, SIDE, version=1) if label is None else label
         body = first + ChaCha20Poly1305(key).encrypt(bytes(12), plain, label + first)
-        return avp_payload.carry(avp_payload.SEALED, body, SIDE, SIDE)
+        return avp_payload.carry(avp_payload.SEALED, body, SIDE, SIDE, version=1)
 
     def bad(says: str, comment: str, low: np.ndarray[Any, Any], **fields: Any) -> Vector:
         return damaged("chip", says, comment, chip_png(low), **(fields or us))
 
     secret, nonce = KEYS[1], bytes(range(16))
-    marked = avp_payload.mark(secret, nonce, SIDE, SIDE)
-    learned = chip_pixels(marked)
-    back = avp_keys.unshuffled(
-        torch.from_numpy(learned).permute(2, 0, 1).float(), avp_keys.shuffle(secret, nonce, SIDE, SIDE)
-    )
-    unshuffled = back.permute(1, 2, 0).numpy().astype(np.uint8)
-    owner = {"secret": secret.hex(), "nonce": nonce.hex(), "restored": methods.digest(unshuffled).hex()}
+    body = nonce + avp_payload._nonce_tag(secret, nonce, 1)
+    marked = avp_payload.carry(avp_payload.LEARNED, body, SIDE, SIDE, version=1)
+    restored = unshuffled(chip_pixels(marked), secret, nonce)
+    owner = {"secret": secret.hex(), "nonce": nonce.hex(), "restored": restored}
+    good = sealed_chip(framed.ljust(room, b"\0"))
     flipped, version = good.copy(), good.copy().reshape(-1)
     flipped[12, 3, 1] ^= 1
-    version[16:20] = (0, 0, 0, 2)  # the fifth byte, two bits a sample
-    kind = chip_png(avp_payload.carry(b"X", b"body", SIDE, SIDE))
+    version[16:20] = (0, 0, 0, 3)  # the fifth byte, two bits a sample
+    kind = chip_png(avp_payload.carry(b"X", b"body", SIDE, SIDE, version=1))
     locked31 = locked_chip_key(key[:31], "short-key")
     short = struct.pack(">H", len(locked31)) + locked31
-    short_room = avp_payload.capacity(SIDE, SIDE) - len(short) - avp_payload.TAG
+    short_room = avp_payload.capacity(SIDE, SIDE, version=1) - len(short) - avp_payload.TAG
     return {
         "ok-sealed": Vector("ok", "chip", "A face of one color.", chip_png(good), expected),
         "ok-learned": Vector("ok", "chip", "Unshuffled: what the generator is given.", chip_png(marked), owner),
@@ -682,12 +782,12 @@ def chip_vectors() -> dict[str, Vector]:
             {"secret": KEYS[2].hex(), "says": "another key model"}),
         "no-payload": bad("hidden data is gone", "All low bits are zero.", np.zeros_like(good)),
         "flipped": bad("hidden data is gone", "One low bit is another.", flipped),
-        "version-2": bad("version 2", "A later version.", version.reshape(good.shape)),
+        "version-3": bad("version 3", "A later version.", version.reshape(good.shape)),
         "kind": damaged("chip", "kind of key model", "A kind that is unknown.", kind, **us),
         "cropped": damaged(
             "chip", "hidden data is gone", "The last row is gone.", png_of(chip_pixels(good)[:-1]), **us),
         "other-label": bad("was altered", "Sealed for a chip of another size.", sealed_chip(
-            framed.ljust(room, b"\0"), label=avp_payload._label(SIDE, SIDE + 1))),
+            framed.ljust(room, b"\0"), label=avp_payload._label(SIDE, SIDE + 1, version=1))),
         "padding": bad("is damaged", "Padding that is not zero.", sealed_chip(framed.ljust(room, b"\1"))),
         "length": bad("is damaged", "The picture is longer than the chip.", sealed_chip(
             (struct.pack(">I", room) + FLAT_CHIP_WEBP).ljust(room, b"\0"))),
@@ -698,11 +798,11 @@ def chip_vectors() -> dict[str, Vector]:
         "short-key": bad("wrong length", "The locked key has 31 bytes.", sealed_chip(
             framed.ljust(short_room, b"\0"), short)),
         "no-key": bad("cut short", "The key's length is beyond the body.", avp_payload.carry(
-            avp_payload.SEALED, b"\xff\xff" + bytes(40), SIDE, SIDE)),
+            avp_payload.SEALED, b"\xff\xff" + bytes(40), SIDE, SIDE, version=1)),
         "empty-body": bad("cut short", "A sealed chip without a body.", avp_payload.carry(
-            avp_payload.SEALED, b"", SIDE, SIDE)),
+            avp_payload.SEALED, b"", SIDE, SIDE, version=1)),
         "nonce-long": damaged("chip", "nonce is damaged", "17 bytes of nonce.", chip_png(avp_payload.carry(
-            avp_payload.LEARNED, bytes(33), SIDE, SIDE)), secret=secret.hex()),
+            avp_payload.LEARNED, bytes(33), SIDE, SIDE, version=1)), secret=secret.hex()),
     }  # fmt: skip
 
 

@@ -1,0 +1,78 @@
+"""Private files: which of them open, which belong together, and who made what they say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from photoguard import identities
+from photoguard.errors import PhotoguardError, UsageError, WrongKeyError
+from photoguard.identities import Ask, Identity
+from photoguard.private import PrivateFile
+
+YOU = "you"
+Makers = Mapping[bytes, str]  # the public keys of known signers, and what to call them
+
+
+@dataclass(frozen=True)
+class Opened:
+    """Private files of one sealing."""
+
+    files: tuple[PrivateFile, ...]
+    made_by: str | None  # YOU, a known name, or None for somebody unknown
+    notices: tuple[str, ...] = ()
+
+
+def open_private(
+    private: Mapping[str, bytes],
+    keys: Sequence[Identity],
+    ask: Ask | None = None,
+    makers: Makers | None = None,
+) -> Opened:
+    """Those private files that these keys open and that belong to one sealing; none at all is an error.
+
+    `private` has names, for messages, and bytes; the photo's own file comes first. Whoever can write beside a
+    picture can add private files: one by you counts before one by somebody known, and that before one by
+    somebody unknown. The first in that order decides; what does not belong to it is named and passed over.
+    """
+    opened: dict[str, PrivateFile] = {}
+    failed: dict[str, PhotoguardError] = {}
+    for name, data in private.items():
+        try:
+            opened[name] = PrivateFile.from_bytes(identities.unseal(data, keys, ask))
+        except PhotoguardError as error:
+            failed[name] = error
+    if not opened:
+        raise next(iter(failed.values()), None) or UsageError(
+            "no private file", "it is called NAME.priv; give it with --private"
+        )
+    notices = [
+        f"{name} was passed over: {error}"
+        for name, error in failed.items()
+        if not isinstance(error, WrongKeyError)  # somebody else's grant lies there rightly
+    ]
+    first = min(opened, key=lambda name: _rank(opened[name], makers or {}))
+    agreeing = {name: file for name, file in opened.items() if _sealing(file) == _sealing(opened[first])}
+    notices += [
+        f"{name} was passed over: {by} made it for another sealing than {first}"
+        for name, file in opened.items()
+        if name not in agreeing
+        for by in [maker(file, makers or {}) or "somebody unknown"]
+    ]
+    order = sorted(agreeing, key=lambda name: name != first)
+    return Opened(tuple(agreeing[name] for name in order), maker(opened[first], makers or {}), tuple(notices))
+
+
+def maker(file: PrivateFile, makers: Makers) -> str | None:
+    """Who signed a private file; None for somebody unknown, and for version 1, which has no signature."""
+    return None if file.seal is None else makers.get(file.seal.signer)
+
+
+def _rank(file: PrivateFile, makers: Makers) -> int:
+    by = maker(file, makers)
+    return 2 if by is None else 1 if by != YOU else 0
+
+
+def _sealing(file: PrivateFile) -> object:
+    """What private files of one sealing have in common."""
+    return file.seal or (file.photo_id, file.picture)
