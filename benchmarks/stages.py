@@ -35,7 +35,7 @@ def main() -> None:
     ddm = methods.method("ddm")
     for owner, name, stage in (
         (files, "read_file", "read"), (images, "decode", "decode"), (protect, "detect", "detect"),
-        (ddm, "_protect", "network"), (images, "encode_public", "encode"), (identities, "seal", "seal"),
+        (ddm, "seal", "network"), (images, "encode_public", "encode"), (identities, "seal", "seal"),
         (files.Stage, "add", "write"), (files.Stage, "publish", "write"), (protect, "check_written", "check"),
         (protect, "protect_file", "everything else"),
     ):  # fmt: skip

@@ -40,6 +40,11 @@ class Box:
         return self.width * self.height
 
     @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns, in the order of arrays."""
+        return self.height, self.width
+
+    @property
     def window(self) -> tuple[slice, slice]:
         """The index that cuts this box out of an (H, W, ...) array."""
         return slice(self.y, self.y + self.height), slice(self.x, self.x + self.width)
@@ -48,6 +53,15 @@ class Box:
         """The box with `margin` times its larger side added on every side."""
         extra = round(margin * max(self.width, self.height))
         return Box(self.x - extra, self.y - extra, self.width + 2 * extra, self.height + 2 * extra)
+
+    def on_grid(self, cell: Box) -> Box:
+        """The box grown to whole cells of the grid that `cell` is one of."""
+        left = self.x - (self.x - cell.x) % cell.width
+        top = self.y - (self.y - cell.y) % cell.height
+        right, bottom = self.x + self.width, self.y + self.height
+        right += (cell.x - right) % cell.width
+        bottom += (cell.y - bottom) % cell.height
+        return Box(left, top, right - left, bottom - top)
 
     def clipped(self, width: int, height: int) -> Box:
         """The part of the box on a width x height photo; its area is 0 when there is none."""
@@ -68,6 +82,18 @@ class Box:
             and self.y < other.y + other.height
             and other.y < self.y + self.height
         )
+
+
+def upright_cell(columns: int, rows: int, orientation: int, width: int, height: int) -> Box:
+    """A cell of the block grid of a stored raster, on the upright width x height photo that it shows.
+
+    The grid starts at the raster's first pixel, which an EXIF orientation may put into any corner.
+    """
+    if orientation in (5, 6, 7, 8):
+        columns, rows = rows, columns
+    left = width % columns if orientation in (2, 3, 6, 7) else 0
+    top = height % rows if orientation in (3, 4, 7, 8) else 0
+    return Box(left, top, columns, rows)
 
 
 def owned(boxes: list[Box], number: int) -> NDArray[np.bool_]:

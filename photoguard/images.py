@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import io
+import math
 import struct
 import threading
 import warnings
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -20,12 +21,15 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from photoguard.errors import UnreadableError, UsageError
+from photoguard.geometry import Box, upright_cell
 from photoguard.metadata import Metadata, collect, restored_chunks
 from photoguard.png import CHUNK, with_chunks
 
 Pixels = NDArray[Any]  # (H, W, 3) RGB, uint8 or uint16
 
 PIXEL_CAP = 200_000_000
+BLOCK = 16  # pixels: the side of what most coders work on together, a JPEG with halved colors among them
+GRID = Box(0, 0, BLOCK, BLOCK)
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "HEIF", "AVIF")
 
 # Decoders raise all of these on damaged files; each means the same to the user.
@@ -47,6 +51,7 @@ class Photo:
     icc: bytes = b""
     metadata: Metadata = field(default_factory=Metadata)
     notices: tuple[str, ...] = ()
+    grid: Box = GRID  # a cell of the file's block grid
 
     @property
     def width(self) -> int:
@@ -75,10 +80,13 @@ def decode(data: bytes, name: str, max_pixels: int = PIXEL_CAP) -> Photo:
             metadata, icc = collect(data, image), bytes(image.info.get("icc_profile") or b"")
             orientation = image.getexif().get(0x0112, 1)
             image.load()
+            block = _block(image)
             ImageOps.exif_transpose(image, in_place=True)
             if deep is not None:
-                return _from_deep(deep, orientation, icc, metadata)
-            return _from_pillow(image, icc, metadata)
+                photo = _from_deep(deep, orientation, icc, metadata)
+            else:
+                photo = _from_pillow(image, icc, metadata)
+            return replace(photo, grid=upright_cell(*block, orientation, photo.width, photo.height))
     except UnidentifiedImageError:
         raise UnreadableError(
             f"{name} is not a photo that can be read", "JPEG, PNG, WebP, TIFF, BMP, GIF, HEIC and AVIF are"
@@ -96,6 +104,16 @@ def stated_size(path: Path) -> tuple[int, int]:
             return image.size
     except (*DECODER_ERRORS, UnidentifiedImageError) as error:
         raise UnreadableError(f"{path.name} states no size: {error}") from None
+
+
+def _block(image: Image.Image) -> tuple[int, int]:
+    """Columns and rows that a file's coder works on together: whole MCUs of a JPEG with thinned colors."""
+    across, down = 1, 1
+    if len(planes := getattr(image, "layer", ())) > 1:  # of a JPEG: number, samples across and down, table
+        across, down = (max(plane[at] for plane in planes) for at in (1, 2))
+    elif image.format == "TIFF":  # YCbCrSubSampling, 1 to 4; other values are the file's error
+        across, down = (min(max(int(v), 1), 4) for v in getattr(image, "tag_v2", {}).get(530, (1, 1)))
+    return math.lcm(BLOCK, 8 * across), math.lcm(BLOCK, 8 * down)
 
 
 _CAP = threading.Lock()

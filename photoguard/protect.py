@@ -7,17 +7,27 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from photoguard import envelope, files, identities, images, methods, png, profile, remote, sealed, signing
+from photoguard import (
+    covering,
+    envelope,
+    files,
+    identities,
+    images,
+    methods,
+    png,
+    profile,
+    remote,
+    sealed,
+    signing,
+)
 from photoguard.detection import DetectionSettings, Face, detect
 from photoguard.errors import DamagedError, DoubtError, NoFaceError, UsageError
 from photoguard.geometry import Box, chip_scale, owned
 from photoguard.identities import Identity, Recipients
 from photoguard.images import Photo
-from photoguard.metadata import Metadata
 from photoguard.methods import avp, avp_payload
 from photoguard.private import Grant, PrivateFile, seal_private
 from photoguard.recognizers.table import TEMPLATES
@@ -26,7 +36,6 @@ from photoguard.signing import Signer
 if TYPE_CHECKING:
     from photoguard.methods.avp_chips import Chip
 
-LOOKS = {"ddm": "pattern", "solid": "plain", "avp": "chip", "blur": "blur", "pixelate": "pixelate"}
 MARGIN = 0.25  # of the face's longer side, on every side: hair and ears belong to the face
 
 
@@ -53,6 +62,7 @@ class Protection:
     picture: Photo  # what strangers see
     public: envelope.PublicFile
     private: PrivateFile
+    covers: tuple[covering.Cover, ...]  # of its faces
     found: tuple[Face, ...]  # all faces, covered or not
     covered: tuple[int, ...]  # their numbers; regions come after them in the file
     portable: bool
@@ -93,14 +103,19 @@ def protect(
     boxes, faces = [boxes[n] for n in own], [faces[n] for n in own]
     if not boxes:
         raise no_face(source)
-    parts = _cover(photo, boxes, options)
+    patches = _patches(photo, boxes)
+    parts = methods.method(options.method).seal(options.method, patches, options.settings)
+    covers = [covering.cover(options.method, patch, options.settings.strength) for patch in patches]
     chips, notices = _chips(photo, faces, options, recipients, progress)
-    notices += _show_chips(photo, parts, chips)
-    picture = _picture(photo, boxes, parts)
+    notices += _show_chips(photo, covers, chips)
+    picture = covering.picture(photo, boxes, covers)
     public, keys = envelope.seal(
         photo.width,
         photo.height,
-        [envelope.PublicFace(box, options.method, LOOKS[options.method]) for box in boxes],
+        [
+            envelope.PublicFace(box, options.method, cover.look)
+            for box, cover in zip(boxes, covers, strict=True)
+        ],
         [
             sealed.pack_metadata(photo, source.name, options.settings.exact, mode),
             *(
@@ -118,7 +133,9 @@ def protect(
         public, sealed.fingerprint(picture), keys, grants, signer or signing.throwaway(), options.portable
     )
     notices = (*photo.notices, *notices)
-    return Protection(picture, public, private, tuple(found), covered, options.portable, notices, chips)
+    return Protection(
+        picture, public, private, tuple(covers), tuple(found), covered, options.portable, notices, chips
+    )
 
 
 def no_face(source: Path) -> NoFaceError:
@@ -168,10 +185,11 @@ def _region(box: Box, photo: Photo) -> Box:
             f"the region {box.x},{box.y},{box.width},{box.height} lies outside the photo",
             f"the photo has {photo.width} x {photo.height} pixels",
         )
-    return clipped
+    # A cover that cuts a block of the original's coder in two: the rest of the block tells of what is hidden.
+    return clipped.on_grid(photo.grid).clipped(photo.width, photo.height)
 
 
-def _cover(photo: Photo, boxes: list[Box], options: Options) -> list[methods.Covered]:
+def _patches(photo: Photo, boxes: list[Box]) -> list[images.Pixels]:
     patches = []
     for number, box in enumerate(boxes):
         patch = photo.pixels[box.window].copy()
@@ -179,7 +197,7 @@ def _cover(photo: Photo, boxes: list[Box], options: Options) -> list[methods.Cov
         # What belongs to a neighbor must not be sealed under this face's key.
         patch[~mine] = patch[mine].mean(axis=0).astype(patch.dtype)
         patches.append(patch)
-    return methods.method(options.method).protect(options.method, patches, options.settings)
+    return patches
 
 
 def _chips(
@@ -211,33 +229,17 @@ def _chips(
     return dict(zip(shown, chips, strict=True)), tuple(notices)
 
 
-def _show_chips(photo: Photo, parts: list[methods.Covered], chips: dict[int, Chip]) -> tuple[str, ...]:
+def _show_chips(photo: Photo, covers: list[covering.Cover], chips: dict[int, Chip]) -> tuple[str, ...]:
     """Put chips in place of their covers; returns what the user should know of that."""
     notices = []
     for number, chip in chips.items():
-        part = parts[number - 1]
-        parts[number - 1] = replace(part, cover=avp.on_photo(chip.pixels, part.cover))
-        height, width = part.cover.shape[:2]
+        noise = covers[number - 1].pixels
+        height, width = noise.shape[:2]
+        covers[number - 1] = covering.Cover("chip", avp.on_photo(chip.pixels, height, width, noise.dtype))
         if photo.grey or height < chip.pixels.shape[0] or width < chip.pixels.shape[1]:
             why = "it has no colors" if photo.grey else "the face is small"
             notices.append(f"face {number}: on the photo the chip is not whole, as {why}; its own file is")
     return tuple(notices)
-
-
-def _picture(photo: Photo, boxes: list[Box], parts: Sequence[methods.Covered]) -> Photo:
-    pixels = photo.pixels.copy()
-    alpha = None if photo.alpha is None else photo.alpha.copy()
-    for number, (box, part) in enumerate(zip(boxes, parts, strict=True)):
-        mine = owned(boxes, number)
-        pixels[box.window][mine] = as_grey(part.cover)[mine] if photo.grey else part.cover[mine]
-        if alpha is not None:  # an outline in the alpha channel would still show the head
-            alpha[box.window] = np.iinfo(alpha.dtype).max
-    return replace(photo, pixels=pixels, alpha=alpha, metadata=Metadata())
-
-
-def as_grey(pixels: NDArray[Any]) -> NDArray[Any]:
-    """Three equal channels of luminance."""
-    return cv2.cvtColor(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
 
 
 def _own_alpha(photo: Photo, boxes: list[Box], number: int) -> NDArray[Any] | None:
@@ -318,6 +320,7 @@ def check_written(picture: bytes, secret: bytes, protection: Protection, proof: 
     written = images.decode(picture, "the public picture", max_pixels=1 << 62)
     if sealed.fingerprint(written) != protection.private.picture:
         raise DamagedError("the public picture did not survive being written")
+    covering.prove(written, [face.box for face in protection.public.faces], protection.covers)
     if identities.stanzas(secret) != ["scrypt"] and proof:
         _prove(secret, protection, proof)
 

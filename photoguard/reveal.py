@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from photoguard import envelope, identities, images, methods, png, sealed, weights
+from photoguard.covering import as_grey
 from photoguard.errors import DamagedError, UsageError, WrongKeyError
 from photoguard.geometry import owned
 from photoguard.identities import Ask, Identity
@@ -18,7 +19,6 @@ from photoguard.images import Photo
 from photoguard.metadata import Metadata, lost
 from photoguard.methods import avp_payload
 from photoguard.private import Grant, PrivateFile
-from photoguard.protect import as_grey
 
 CHIP_SIDE = 256  # pixels: no photo with a face to cover is as small as recognizers' chips
 UNPROVEN = "nothing proves this chip's picture, as chips of version 1 have no tag: encrypt the photo again"
@@ -160,11 +160,11 @@ def _paste(photo: Photo, public: envelope.PublicFile, grants: Sequence[Grant]) -
     for name in sorted({public.faces[grant.number - 1].method for grant in grants}):
         mine = [grant for grant in grants if public.faces[grant.number - 1].method == name]
         contents = [_content(public, grant) for grant in mine]
-        covered = [
-            methods.Covered(photo.pixels[boxes[g.number - 1].window], content[0], g.feature, g.check)
+        parts = [
+            methods.Sealed((*boxes[g.number - 1].shape, 3), pixels.dtype, content[0], g.feature, g.check)
             for g, content in zip(mine, contents, strict=True)
         ]
-        patches = _method(name).reveal(name, covered)
+        patches = _method(name).reveal(name, parts)
         for grant, patch, (_, hidden_alpha) in zip(mine, patches, contents, strict=True):
             box, own = boxes[grant.number - 1], owned(boxes, grant.number - 1)
             _same_kind(patch, pixels[box.window])

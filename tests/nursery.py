@@ -15,7 +15,7 @@ ROOT = Path(__file__).parent.parent
 PROGRAM = """
 import contextlib, io, json, os, signal, sys, time
 import PIL.Image
-import photoguard.protect, photoguard.reveal, photoguard.methods.covers
+import photoguard.protect, photoguard.reveal, photoguard.methods.patches
 import typer.main
 from photoguard.cli import main
 

@@ -123,6 +123,16 @@ def test_the_preview_shows_what_was_found(photoguard: Shell, portrait: Path) -> 
     photoguard("detect", portrait, "--preview", portrait, "--force", code=2)
 
 
+@pytest.mark.parametrize("method, share", [("blur", "41 %"), ("pixelate", "53 %"), ("solid", None)])
+def test_a_cover_that_is_made_of_the_face_says_what_it_leaks(
+    photoguard: Shell, tmp_path: Path, method: str, share: str | None
+) -> None:
+    photo = small(tmp_path / "soft")
+    typed = ("encrypt", photo, "-m", method, "--faces", "none", "--region", "0,0,32,32")
+    said = photoguard(*typed).stderr
+    assert share in said and "7 %" in said if share else "%" not in said
+
+
 def test_regions_cover_other_things(photoguard: Shell, tmp_path: Path) -> None:
     photo = small(tmp_path / "plates")
     photoguard(
@@ -138,8 +148,10 @@ def test_regions_cover_other_things(photoguard: Shell, tmp_path: Path) -> None:
         "60,50,500,500",
     )
     covered, original = pixels(photo.with_name("small.pub.png")), pixels(photo)
-    assert (covered[10:18, 10:30] == covered[10, 10]).all() and (covered[50:, 60:] == covered[50, 60]).all()
-    assert np.array_equal(covered[:10], original[:10])
+    first, second = covered[:32, :32], covered[48:, 48:]  # grown to the grid of 16 pixels
+    assert (first == first[0, 0]).all() and (second == second[0, 0]).all()
+    assert np.array_equal(covered[:48, 32:], original[:48, 32:])
+    assert np.array_equal(covered[32:, :48], original[32:, :48])
     for wrong in ("1,2,3", "a,b,c,d", "5,5,0,9", "500,500,10,10"):
         photoguard(
             "encrypt", photo, "--method", "solid", "--faces", "none", "--region", wrong, "--force", code=2
@@ -150,7 +162,7 @@ def test_overlapping_regions_come_back_whole_and_one_grant_shows_no_more_than_it
     photoguard: Shell, tmp_path: Path
 ) -> None:
     photo = small(tmp_path / "overlap")
-    regions = ("--region", "10,10,30,30", "--region", "25,25,20,20")
+    regions = ("--region", "0,0,32,32", "--region", "16,16,16,32")
     photoguard("encrypt", photo, "--method", "solid", "--faces", "none", *regions, "--exact")
     public, private = photo.with_name("small.pub.png"), photo.with_name("small.priv")
     photoguard("decrypt", public)
@@ -158,8 +170,8 @@ def test_overlapping_regions_come_back_whole_and_one_grant_shows_no_more_than_it
     photoguard("grant", private, "--faces", "1", "--to", "self", "-o", tmp_path / "one.priv")
     photoguard("decrypt", public, "--private", tmp_path / "one.priv", "-o", tmp_path / "one.png")
     one = pixels(tmp_path / "one.png")
-    assert np.array_equal(one[10:25, 10:40], pixels(photo)[10:25, 10:40])
-    assert np.array_equal(one[25:45, 25:45], pixels(public)[25:45, 25:45]), "the neighbor stays covered"
+    assert np.array_equal(one[:16, :32], pixels(photo)[:16, :32])
+    assert np.array_equal(one[16:48, 16:32], pixels(public)[16:48, 16:32]), "the neighbor stays covered"
 
 
 def test_a_grant_gives_some_faces_to_someone_else(photoguard: Shell, tmp_path: Path) -> None:
@@ -366,7 +378,7 @@ def test_inspect_needs_no_key(photoguard: Shell, tmp_path: Path) -> None:
         "encrypt", photo, "--method", "solid", "--faces", "none", "--region", "10,10,30,30", "-m", "blur"
     )
     record = json.loads(photoguard("inspect", photo.with_name("small.pub.png"), "--json").stdout)
-    assert record["faces"][0]["box"] == [10, 10, 30, 30] and record["faces"][0]["method"] == "blur"
+    assert record["faces"][0]["box"] == [0, 0, 48, 48] and record["faces"][0]["method"] == "blur"
     record = json.loads(photoguard("inspect", photo.with_name("small.priv"), "--json").stdout)
     assert record["opens_with"] == ["X25519"]
     photoguard("inspect", photo, code=3)

@@ -16,6 +16,7 @@ from PIL import Image
 from torch import nn
 
 from photoguard.evaluate import (
+    adversarial,
     attacks,
     covers,
     ddm,
@@ -459,6 +460,8 @@ def test_the_whole_evaluation_runs_on_a_tiny_lfw(tmp_path, monkeypatch):
     Image.new("RGB", (30, 20)).save(tmp_path / "toy" / "toy.png")
     (tmp_path / "toy" / "toy.json").write_text("[]")
     monkeypatch.setattr(cut, "found_landmarks", lambda pixels, usual: usual)
+    monkeypatch.setattr(adversarial, "PERIODS", (8,))
+    monkeypatch.setattr(adversarial, "TILTS", (0,))
     monkeypatch.setattr(ddm.owner, "wild_photos", lambda data, count: [ddm.portrait()[0], wall()])
     given = {"networks": networks, "strong": "tiny", "page": copy, "toy": tmp_path / "toy"}
     results = ddm.evaluate_ddm(tmp_path / "out", lfw, True, 1, **given)
@@ -471,8 +474,11 @@ def test_the_whole_evaluation_runs_on_a_tiny_lfw(tmp_path, monkeypatch):
     assert 30 < back["psnr"] < 50
     assert back["identity"]["tiny"] > 0.99
     assert results["maps"].keys() == {"DDM", "MSEDNet"}
+    shown = results["adversarial"]
+    assert shown["DDM, portrait"]["halftone"]["correlation"] > 0.9
+    assert shown["encrypt, portrait"]["halftone"]["correlation"] < 0.1
     page = (tmp_path / "out" / "ddm.md").read_text()
-    assert page.count("\n## ") == 10
+    assert page.count("\n## ") == 11
     assert copy.read_text() == page
     assert (copy.parent / "images" / "covers.png").stat().st_size > 1000
     assert (tmp_path / "out" / "images" / "ddm-toy.png").is_file()
@@ -487,6 +493,26 @@ def test_the_whole_evaluation_runs_on_a_tiny_lfw(tmp_path, monkeypatch):
     save_ddm(networks["MSEDNet"], DDM(DDMConfig(widths=(4, 4, 4), maps=4, one_in=4, blocks=1)))
     with pytest.raises(AssertionError, match="again"):
         ddm.evaluate_ddm(tmp_path / "out", lfw, True, 1, **given)
+
+
+def test_adversarial_content_is_measured_without_any_data(tmp_path, monkeypatch):
+    monkeypatch.setattr(adversarial, "PERIODS", (6, 8))
+    monkeypatch.setattr(adversarial, "TILTS", (0,))
+    results = adversarial.evaluate_adversarial(tmp_path, None, lambda _: None, tmp_path / "page.md")
+    halftone = results["adversarial"]["DDM, portrait"]["halftone"]
+    assert halftone["period"] == 8 and halftone["ssim"] > 0.8
+    page = (tmp_path / "page.md").read_text()
+    assert "| halftone, portrait | 0.9" in page and page.count("\n## ") == 1
+
+
+def test_a_blurred_cover_is_compared_at_any_contrast():
+    message = adversarial.message_of(adversarial.portrait()[0])
+    faint = np.repeat(np.rint(128 - 20 * message)[..., None], 3, 2).astype(np.uint8)  # a pale negative
+    correlation, alike = adversarial.seen(faint, message)
+    assert correlation > 0.99 and alike > 0.9
+    noise = RNG(1).integers(0, 255, faint.shape, np.uint8)
+    assert adversarial.seen(noise, message)[0] < 0.2
+    assert adversarial.seen(np.full_like(faint, 9), message) == (0.0, 0.0)
 
 
 @pytest.mark.slow

@@ -18,7 +18,8 @@ LAYERS = {
     "files": 2, "identities": 2, "metadata": 2,
     "images": 3, "envelope": 3, "public_keys": 3, "weights": 3, "preview": 3, "pictures": 3,
     "sealed": 4, "private": 4, "opening": 5, "detection": 4, "recognizers": 4, "labels": 4, "features": 4,
-    "methods": 5,
+    "looks": 4,
+    "methods": 5, "covering": 5,
     "protect": 6, "match": 6, "reveal": 7,
     "batch": 8, "train": 8, "evaluate": 8,
     "cli": 9,
@@ -37,6 +38,8 @@ NO_TORCH = (
     "envelope",
     "sealed",
     "preview",
+    "looks",
+    "covering",
     "cli",
 )
 BARE_MACHINE = {"torch", "numpy", "PIL", "tqdm", "typer", "safetensors"}  # all that nets and train may need
@@ -91,6 +94,13 @@ def test_modules_that_must_start_fast_or_stay_small_never_import_torch(own: str)
                 "torch",
                 "torchvision",
             }
+
+
+def test_methods_seal_and_looks_cover_and_neither_knows_the_other() -> None:
+    for path in modules():
+        own, other = layer_of(path), {"methods": "looks", "looks": "methods"}.get(layer_of(path))
+        names = imports(ast.parse(path.read_text()))
+        assert other is None or not {n for n in names if n.startswith(f"photoguard.{other}")}, own
 
 
 def test_the_envelope_knows_no_pictures() -> None:

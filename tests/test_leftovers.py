@@ -1,4 +1,4 @@
-"""What killed runs left, and what strangers plant to look like it: only what is ours is ever touched."""
+"""What killed runs left, and what strangers plant to look like it: only the former is ever touched."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import contextlib
 import os
 import stat
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -310,7 +311,7 @@ def by_name(folder: Path) -> None:
 
 
 def swapped_at(moment: int, stage: Path, private: Path, work: Callable[[], Any]) -> bool:
-    """Do the work with a stage that becomes a link before the n-th system call; whether it came to that."""
+    """Work with a stage that becomes a link before the n-th call to the system; whether it came to that."""
     calls, left = ("open", "stat", "listdir", "unlink", "link", "replace", "rmdir", "mkdir"), [moment]
     real = {name: getattr(os, name) for name in calls}
 
@@ -344,11 +345,7 @@ def test_a_link_that_is_swapped_in_at_any_moment(tmp_path: Path, decided: bool) 
             for name in ("a.priv", "a.pub.png", LIST):
                 (private / name).write_text("dear diary")
             stage = dead(shared, {"a.priv": "private", "a.pub.png": "public"}, decided, force=True)
-            work = (
-                (lambda shared=shared: files.finish_killed_runs(shared, SECRET))
-                if which == "now"
-                else lambda shared=shared: by_name(shared)
-            )
+            work = partial(settle if which == "now" else by_name, shared)
             goes_on |= swapped_at(moment, stage, private, work)
             texts = [path.read_text() for path in shared.glob("a.p*")]
             robbed[which] |= len(names(private)) < 3 or "dear diary" in texts
@@ -359,7 +356,7 @@ def test_a_link_that_is_swapped_in_at_any_moment(tmp_path: Path, decided: bool) 
 
 
 def test_a_stage_that_is_swapped_under_a_living_run(tmp_path: Path) -> None:
-    """Its outputs come from the folder that it holds; what somebody put in its place is not looked at."""
+    """Its outputs come from the folder that it holds; what somebody put in place of it is not looked at."""
     private = tmp_path / "private"
     private.mkdir(mode=0o700)
     (private / "a.priv").write_text("dear diary")

@@ -117,6 +117,11 @@ def test_all_facts_together_are_short() -> None:
     assert len(found.exif) < 1.2 * exif_values.FACTS_LIMIT
 
 
+def test_facts_are_of_known_tags_only_however_short_the_others_are() -> None:
+    found = collected(jpeg(exif=b"Exif\0\0" + exif({0xC614: b"a word\0"}, {0x927C: b"short"}))).exif
+    assert b"maker" in found and b"a word" not in found and b"short" not in found
+
+
 def test_words_in_other_codings_are_facts_and_data_is_not() -> None:
     wide = "Gruß".encode("utf-16-le")
     data = exif_values._written(
@@ -257,6 +262,12 @@ def test_a_restored_photo_is_turned_once(where: str) -> None:
         for back in (granted, facts.metadata):
             image = opened(images.encode_restored(Photo(photo.pixels, metadata=back)))
             assert image.getexif().get(0x0112, 1) == 1
+
+
+@pytest.mark.parametrize("kind", [3, 4, 9])
+def test_exif_that_was_turned_comes_back_with_it(kind: int) -> None:
+    chunks = collected(jpeg(exif=b"Exif\0\0" + oriented(kind, b"\6\0\0\0"))).chunks
+    assert chunks == (("eXIf", oriented(3, b"\1\0\0\0")),)
 
 
 # Sealing

@@ -32,9 +32,13 @@ app = typer.Typer(
 @guarded
 def ddm(
     data: Annotated[
-        Path,
-        typer.Option("--data", help="LFW as a folder or zip, or a folder with lfw.zip.", show_default=False),
-    ],
+        Path | None,
+        typer.Option(
+            "--data",
+            help="LFW as a folder or zip, or a folder with lfw.zip. Without it only NASA's portrait in "
+            "halftones, checkers and stripes is measured, in a minute.",
+        ),
+    ] = None,
     out: Annotated[
         Path, typer.Option("--out", help="Folder for the tables and sheets; finished rows in it are kept.")
     ] = Path("runs/evaluate-ddm"),
@@ -43,7 +47,12 @@ def ddm(
     ] = False,
     seeds: Annotated[int, typer.Option("--seeds", min=1, help="Attackers trained per row.")] = 3,
     only: Annotated[
-        list[str] | None, typer.Option("--only", help="Measure this cover only; repeat it for several.")
+        list[str] | None,
+        typer.Option(
+            "--only",
+            help="Measure this cover only; repeat it for several. Or adversarial: halftones, checkers and "
+            "stripes only.",
+        ),
     ] = None,
     weights: Annotated[
         list[str] | None,
@@ -66,9 +75,15 @@ def ddm(
     """Attack DDM's covers and their rivals on people nobody trained on; write tables and sheets."""
     voice = Voice(json, quiet, verbose)
     networks = dict(map(_named, weights or []))
+    from photoguard.evaluate.adversarial import evaluate_adversarial
     from photoguard.evaluate.ddm import evaluate_ddm
 
-    evaluate_ddm(out, data, quick, seeds, networks, only or [], strong, voice.note, page, toy)
+    if only == ["adversarial"] or (data is None and not only and not networks):
+        evaluate_adversarial(out, data, voice.note, page)
+    elif data is None:
+        raise UsageError("--only and --weights take faces to measure with", "name a folder with --data")
+    else:
+        evaluate_ddm(out, data, quick, seeds, networks, only or [], strong, voice.note, page, toy)
     table = out / "ddm.md"
     voice.result(f"tables     {files.shown(table)}", {"tables": str(table), "json": str(out / "ddm.json")})
 

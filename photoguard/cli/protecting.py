@@ -31,6 +31,7 @@ PIXEL_CAP = 200_000_000
 SEALED = "sealed"
 COSINE = 0.98
 SHIPPED_RECOGNIZER = "photoguard-small"
+LEAKS = {"blur": 41, "pixelate": 53}  # per cent of 17 people that a recognizer retrained on such covers names
 
 
 class MethodName(StrEnum):
@@ -65,7 +66,14 @@ def encrypt(
         ),
     ] = None,
     method: Annotated[
-        MethodName, typer.Option("--method", "-m", help="What strangers see in a face's place.")
+        MethodName,
+        typer.Option(
+            "--method",
+            "-m",
+            help="What strangers see in a face's place. The covers of ddm and solid tell nothing but the "
+            "box's size. blur and pixelate are made of the face and tell something: recognizers retrained "
+            f"on them name {LEAKS['blur']} and {LEAKS['pixelate']} % of 17 people where guessing gives 7 %.",
+        ),
     ] = MethodName.ddm,
     strength: Annotated[
         float,
@@ -207,6 +215,11 @@ def encrypt(
     if dry_run and (not to or "self" in to) and not has_identity():
         albums.show_plan(voice, albums.Album(tasks, many, force=force), "protect")
         return
+    if method.value in LEAKS:
+        voice.note(
+            f"{method.value} keeps some of a face: a recognizer retrained on such covers names "
+            f"{LEAKS[method.value]} % of 17 people, guessing 7 %. ddm and solid keep nothing."
+        )
     recipients = chosen_recipients(to or [], passphrase, voice)
     proof = proof_identities(recipients, voice)
 

@@ -11,8 +11,9 @@ import torch
 from numpy.typing import NDArray
 
 from photoguard import jpeg
-from photoguard.methods import Settings, method, p3
-from photoguard.methods.covers import blurred, pixelated
+from photoguard.covering import cover
+from photoguard.looks.filters import blurred, pixelated
+from photoguard.methods import p3
 from photoguard.nets import ddm as nets
 
 if TYPE_CHECKING:
@@ -23,14 +24,14 @@ Cover = Callable[[Pixels], Pixels]
 ORIGINAL = "Original"
 
 
-def one_by_one(cover: Callable[[Any], Any]) -> Cover:
+def one_by_one(single: Callable[[Any], Any]) -> Cover:
     """A cover of single patches as a cover of stacks."""
-    return lambda faces: np.stack([cover(face) for face in faces])
+    return lambda faces: np.stack([single(face) for face in faces])
 
 
 def tool(name: str) -> Cover:
     """The cover that `photoguard encrypt --method NAME` puts into the public picture."""
-    return lambda faces: np.stack([c.cover for c in method(name).protect(name, list(faces), Settings())])
+    return one_by_one(lambda face: cover(name, face).pixels)
 
 
 def baselines(seed: int = 0) -> dict[str, Cover]:
@@ -65,14 +66,14 @@ def network(ddm: DDM, seed: int = 0, batch: int = 32) -> Cover:
         uniform = torch.rand(private.shape, generator=generator).to(private.device)
         return nets.fake_from_uniform(private, uniform, ddm.config)
 
-    def cover(faces: Pixels) -> Pixels:
+    def drawn(faces: Pixels) -> Pixels:
         parts = []
         for start in range(0, len(faces), batch):
             public, private = maps(ddm, faces[start : start + batch])
             parts.append(picture(ddm, public, stand_in(private), faces.shape[1:3]))
         return np.concatenate(parts)
 
-    return cover
+    return drawn
 
 
 @torch.no_grad()

@@ -15,7 +15,17 @@ import torch
 
 from photoguard import identities, jpeg, recognizers, weights
 from photoguard.errors import UnreadableError, UsageError, WeightsError
-from photoguard.evaluate import attacks, covers, maps, owner, perturbations, report, tables, targets
+from photoguard.evaluate import (
+    adversarial,
+    attacks,
+    covers,
+    maps,
+    owner,
+    perturbations,
+    report,
+    tables,
+    targets,
+)
 from photoguard.evaluate.faces import Faces, as_seen, attackers_own, closed_set, named, tenth
 from photoguard.evaluate.lfw import open_lfw
 from photoguard.evaluate.metrics import cosines, mean_psnr, mean_ssim
@@ -98,8 +108,8 @@ def evaluate_ddm(
     out.mkdir(parents=True, exist_ok=True)
     setting = prepare(out, data, quick, seeds, strong, say)
     trained = {name: network(path, setting.device) for name, path in (networks or {}).items()}
-    chosen = covers.baselines() | {"DDM": covers.tool("ddm")}
-    chosen |= {name: covers.network(net) for name, net in trained.items()}
+    trained = {"DDM": weights.load_ddm().to(setting.device)} | trained
+    chosen = covers.baselines() | {name: covers.network(net) for name, net in trained.items()}
     if unknown := set(only) - chosen.keys():
         raise UsageError(f"there is no cover {sorted(unknown)[0]!r}", f"the covers are {', '.join(chosen)}")
     known = {
@@ -111,9 +121,11 @@ def evaluate_ddm(
         sheet = out / f"restored-{report.file_name(name)}.png"
         book.add("rows", name, partial(row, setting, chosen[name], sheet))
     if not only:
-        other_parts(book, setting, {"DDM": weights.load_ddm().to(setting.device)} | trained)
+        other_parts(book, setting, trained)
     book.sort(("rows", "splits", "maps"), [*chosen])
-    book.results |= {"sheet": [*chosen], "networks": [*trained]} | ({"toy": toy_log(toy)} if toy else {})
+    book.results |= {"sheet": [*chosen], "networks": [*(networks or {})]} | (
+        {"toy": toy_log(toy)} if toy else {}
+    )
     report.write(out, book.results)
     shown = np.concatenate([cover(portrait()) for cover in chosen.values()])
     for place in [out / "ddm.md", *([page] if page else [])]:
@@ -137,6 +149,7 @@ def other_parts(book: report.Book, setting: Setting, nets: Mapping[str, DDM]) ->
     for name in (name for name in METHODS if name != "avp"):  # whose bytes are those of `solid`
         book.add("sizes", name, partial(sizes, setting, name))
     book.add("returned", "DDM", partial(returned, setting))
+    adversarial.add_rows(book, adversarial.faces_of(setting.lfw))
 
 
 def prepare(out: Path, data: Path, quick: bool, seeds: int, strong: str, say: Say) -> Setting:
@@ -326,7 +339,7 @@ def network_split(setting: Setting, net: DDM) -> dict[str, Any]:
 def sizes(setting: Setting, name: str) -> dict[str, Any]:
     """Bytes of one 128-px face: private feature, whole private file, carrier; with the default settings."""
     some = list(setting.faces.pixels[:: max(len(setting.faces) // 20, 1)])
-    made = method(name).protect(name, some, Settings())
+    made = method(name).seal(name, some, Settings())
     grant = Grant(1, bytes(32), made[0].check, made[0].private)
     plaintext = PrivateFile(bytes(16), bytes(32), bytes(32), (grant,)).to_bytes()
     _, recipient = identities.generate()

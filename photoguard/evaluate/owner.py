@@ -80,7 +80,7 @@ def returned(pairs: Sequence[Pair], readers: Readers) -> Returned:
 def cut_outs(faces: Faces, name: str, readers: Readers) -> list[Pair]:
     """Faces of 128 px through the bytes that a method seals."""
     patches: list[Pixels] = list(faces.pixels)
-    after = np.stack(method(name).reveal(name, method(name).protect(name, patches, Settings())))
+    after = np.stack(method(name).reveal(name, method(name).seal(name, patches, Settings())))
     chips = {r: (faces.chips(one.spec), faces.chips(one.spec, after)) for r, one in readers.items()}
     return [
         Pair(faces.pixels[i], after[i], {r: (a[i], b[i]) for r, (a, b) in chips.items()})

@@ -37,14 +37,16 @@ COMMAND = "photoguard evaluate ddm --data FOLDER"
 
 def page(results: dict[str, Any]) -> str:
     """The whole page."""
-    head, rows = results["heading"], results["rows"]
-    parts = [_introduction(results)]
+    head, rows = results.get("heading"), results["rows"]
+    parts = [_introduction(results)] if head else []
     if "DDM" in rows and "returned" in results and "sizes" in results:
         parts.append(_targets(targets(results)))
-    if rows:
+    if rows and head:
         parts += [_retrained(rows, head), _verification(rows, head), _restored(rows)]
         parts.append(_unretrained(rows, results.get("perturbed", {}), head))
-    if results.get("returned"):
+    if results.get("adversarial"):
+        parts.append(_adversarial(results["adversarial"]))
+    if results.get("returned") and head:
         parts.append(_returned(results["returned"]["DDM"], head))
     if results.get("splits"):
         parts.append(_splits(results["splits"], rows))
@@ -105,6 +107,11 @@ Wild with {head["photos"]} photos, {head["tested"]} faces named in {head["seeds"
 verification pairs of other people. No network of the tool was trained on any of these faces. Attackers see
 the saved 8-bit covers and may train on as many pairs of face and cover as they like. They align a cover by
 the landmarks that they find on it, or by the usual ones where they find none.
+
+DDM and the networks like it stand here in the paper's setting: a cover is what the network makes of this
+face with a wrong private map. **`encrypt` writes something else**: the pattern that the shipped network draws
+for a neutral patch, a function of the box's size alone. On these faces the two are the same picture; on
+[other content](#content-that-the-network-was-not-trained-on) the network's own cover shows what is behind it.
 {further if named else ""}"""
 
 
@@ -115,8 +122,8 @@ def _targets(found: Sequence[Target]) -> str:
     text = """
 ## What DDM was to reach
 
-With the shipped weights, on the saved files. Time is in [weights/README.md](../weights/README.md), with the
-faces of the training's own validation people.
+With the shipped weights: covers as the network draws them, restored faces from the saved files. Time is in
+[weights/README.md](../weights/README.md), with the faces of the training's own validation people.
 
 """
     return text + table(["target", "paper", "wanted", "measured", "reached"], lines)
@@ -235,6 +242,36 @@ whoever attacks covers will train on them.
 
 """
     return text + table(["cover", *names, "paper, %"], lines)
+
+
+def _adversarial(rows: dict[str, Any]) -> str:
+    lines = []
+    for name, own in rows.items():
+        cover, _, whose = name.partition(", ")
+        written = rows.get(f"encrypt, {whose}", {}) if cover == "DDM" else {}
+        for content in (key for key in own if key in written and isinstance(own[key], dict)):
+            worst, flat = own[content], written[content]
+            where = f"{worst['period']:g} px, {worst['tilt']:g} degrees"
+            figures = [_number(worst["correlation"]), _number(worst["ssim"], 2), where]
+            lines.append(
+                [f"{content}, {whose}", *figures, _number(flat["correlation"]), _number(flat["ssim"], 2)]
+            )
+    text = """
+## Content that the network was not trained on
+
+```sh
+photoguard evaluate ddm --only adversarial --data FOLDER
+```
+
+A message, which is a face or a text, in a texture: the dots of a newspaper, checkers, or the stripes of a
+screen, with periods of 4 to 24 pixels, tilted by 0, 2 or 45 degrees, as a JPEG of quality 85. The cover is
+blurred by 5 pixels and compared with the message blurred alike: correlation (a negative counts as well) and
+SSIM at equal contrast, for the texture that shows most. The network's own cover shows the message. The one
+that `encrypt` writes is the same whatever the message is; its figures are those of any fixed picture.
+
+"""
+    columns = ["content", "network's own: correlation", "SSIM", "at", "`encrypt`: correlation", "SSIM"]
+    return text + table(columns, lines)
 
 
 def _returned(returned: dict[str, Any], head: dict[str, Any]) -> str:

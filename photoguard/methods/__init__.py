@@ -1,4 +1,7 @@
-"""How a face becomes a cover and sealed bytes, and comes back: one file a method, loaded when it is used."""
+"""How a face becomes sealed bytes and comes back: one file a method, loaded when it is used.
+
+What strangers see in its place is the business of `looks`; neither package knows the other.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ from photoguard.errors import DamagedError, UsageError
 Pixels = NDArray[Any]  # (H, W, 3) RGB, uint8 or uint16
 
 # name -> the module here that implements it
-METHODS = {"ddm": "ddm", "avp": "avp", "solid": "covers", "blur": "covers", "pixelate": "covers"}
+METHODS = {"ddm": "ddm", "avp": "patches", "solid": "patches", "blur": "patches", "pixelate": "patches"}
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,7 @@ class Chips:
 
 @dataclass(frozen=True)
 class Settings:
-    """What the user may choose about a cover."""
+    """What the user may choose about a cover and what comes back."""
 
     strength: float = 1.0  # 1 is the safe default; larger hides more
     exact: bool = False  # restore every pixel
@@ -40,10 +43,11 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class Covered:
-    """A protected patch: what `protect` makes and `reveal` takes."""
+class Sealed:
+    """A sealed patch: what `seal` makes and `reveal` takes."""
 
-    cover: Pixels  # what strangers see, shaped and typed as the patch
+    shape: tuple[int, ...]  # of the patch, (H, W, 3), and its depth: those of its place on the photo
+    dtype: np.dtype[Any]
     public: bytes  # the bulk; travels encrypted in the public picture
     private: bytes  # the small part; travels in the private file
     check: bytes  # 32 bytes that tell whether a restored patch is the right one
@@ -52,11 +56,11 @@ class Covered:
 class Method(Protocol):
     """A method's module. Patches come together so that a network can take them in batches."""
 
-    def protect(self, name: str, patches: Sequence[Pixels], settings: Settings) -> list[Covered]:
-        """Cover every patch."""
+    def seal(self, name: str, patches: Sequence[Pixels], settings: Settings) -> list[Sealed]:
+        """Seal every patch."""
         ...
 
-    def reveal(self, name: str, covered: Sequence[Covered]) -> list[Pixels]:
+    def reveal(self, name: str, parts: Sequence[Sealed]) -> list[Pixels]:
         """Restore every patch; DamagedError where the check does not hold."""
         ...
 

@@ -1,4 +1,4 @@
-"""AVP on the photo: covers that are chips, or noise where there is none, and the sealed patch behind each.
+"""AVP's chips as covers on a photo, and back from there.
 
 The chips themselves are made in `avp_chips`, which needs torch; restoring a photo does not. A photo comes
 back from its carriers, like that of every other method, and a chip comes back from the chip alone.
@@ -6,46 +6,27 @@ back from its carriers, like that of every other method, and a chip comes back f
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Sequence
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 
-from photoguard.methods import Covered, Pixels, Settings, avp_payload, covers
+from photoguard.methods import Pixels, avp_payload
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def protect(name: str, patches: Sequence[Pixels], settings: Settings) -> list[Covered]:
-    """Cover patches by noise and seal their pixels; where there are chips, they replace the noise."""
-    parts = covers.protect("solid", patches, settings)
-    return [replace(part, cover=_noise(part.cover)) for part in parts]
-
-
-def reveal(name: str, covered: Sequence[Covered]) -> list[Pixels]:
-    """The sealed pixels of every patch."""
-    return covers.reveal(name, covered)
-
-
-def _noise(like: Pixels) -> Pixels:
-    values = np.frombuffer(secrets.token_bytes(like.nbytes), like.dtype)
-    return values.reshape(like.shape).copy()
-
-
-def on_photo(chip: NDArray[np.uint8], like: Pixels) -> Pixels:
-    """The chip as a cover of the shape and depth of `like`; `from_photo` finds it again, pixel for pixel.
+def on_photo(chip: NDArray[np.uint8], height: int, width: int, dtype: np.dtype[Any]) -> Pixels:
+    """The chip as a cover of this size and depth; `from_photo` finds it again, pixel for pixel.
 
     A cover smaller than the chip can only show it shrunk.
     """
-    height, width = like.shape[:2]
     smaller = height < chip.shape[0] or width < chip.shape[1]
     how = cv2.INTER_AREA if smaller else cv2.INTER_NEAREST_EXACT
     cover = np.asarray(cv2.resize(chip, (width, height), interpolation=how))
-    return cover.astype(np.uint16) * 257 if like.dtype == np.uint16 else cover
+    return cover.astype(np.uint16) * 257 if dtype == np.uint16 else cover
 
 
 def from_photo(cover: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:

@@ -1,4 +1,4 @@
-"""DDM: the cover is what the network makes of a face with a wrong private feature.
+"""DDM: a network parts the face into public maps and a small private one, and joins them again.
 
 The sealed public bytes hold the quantised public maps, the private file the private map. `--quality` adds a
 coded residual. `--exact` seals the patch itself, lossless: a residual on top of a network would be exact only
@@ -8,9 +8,9 @@ on machines that round alike.
 from __future__ import annotations
 
 import io
-import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cache
+from typing import Any
 
 import cv2
 import numpy as np
@@ -21,9 +21,9 @@ from torch import Tensor
 
 from photoguard import weights
 from photoguard.errors import DamagedError, QualityError
-from photoguard.methods import Covered, Pixels, Settings, checked, digest
-from photoguard.methods.covers import PNG, WEBP, compress, decompress
+from photoguard.methods import Pixels, Sealed, Settings, checked, digest
 from photoguard.methods.ddm_code import Codes, pack_maps, unpack_maps
+from photoguard.methods.patches import PNG, WEBP, compress, decompress
 from photoguard.nets import ddm as nets
 
 LEAST, SIDE = 128, 512  # pixels: smaller and larger faces go through the network at these longer sides
@@ -40,52 +40,46 @@ def network() -> nets.DDM:
     return weights.load_ddm()
 
 
-def protect(name: str, patches: Sequence[Pixels], settings: Settings) -> list[Covered]:
-    """Cover every patch; those of one size go through the network together."""
-    return _protect(patches, settings, secrets.token_bytes)
-
-
-def _protect(patches: Sequence[Pixels], settings: Settings, random: Callable[[int], bytes]) -> list[Covered]:
+def seal(name: str, patches: Sequence[Pixels], settings: Settings) -> list[Sealed]:
+    """Seal every patch; those of one size go through the network together."""
     net = network()
-    done: dict[int, Covered] = {}
+    done: dict[int, Sealed] = {}
     inputs = [_scaled(_shallow(patch)) for patch in patches]
     for numbers in _batches([s.shape[:2] for s in inputs]):
         with torch.inference_mode():
             public, private = net.encode(_to_tensor([inputs[n] for n in numbers]))
             codes, low, step = nets.quantise(public)
             private = private.half().float()
-            seed = random(nets.FAKE_BYTES * private.numel())
-            public = nets.dequantise(codes, low, step)
-            covers = _to_pixels(net.decode(public, nets.fake_private(private, seed, net.config)))
-            recovered = _to_pixels(net.decode(public, private))
+            recovered = _to_pixels(net.decode(nets.dequantise(codes, low, step), private))
             values = nets.private_values(private, net.config).numpy().astype("<f2")
         for at, n in enumerate(numbers):
+            patch = patches[n]
             maps = pack_maps(Codes(codes[at].numpy(), low[at].numpy(), step[at].numpy()))
-            cover = _fitted(covers[at], inputs[n].shape, patches[n])
-            restored = _fitted(recovered[at], inputs[n].shape, patches[n])
-            public_bytes, restored = _public_bytes(maps, restored, patches[n], settings)
+            restored = _fitted(recovered[at], inputs[n].shape, patch.shape, patch.dtype)
+            public_bytes, restored = _public_bytes(maps, restored, patch, settings)
             exact = public_bytes[:1] in (WEBP, PNG)
             check = digest(restored) if exact else _sketch(restored)
-            done[n] = Covered(cover, public_bytes, b"" if exact else values[at].tobytes(), check)
+            feature = b"" if exact else values[at].tobytes()
+            done[n] = Sealed(patch.shape, patch.dtype, public_bytes, feature, check)
     return [done[n] for n in range(len(patches))]
 
 
-def reveal(name: str, covered: Sequence[Covered]) -> list[Pixels]:
+def reveal(name: str, parts: Sequence[Sealed]) -> list[Pixels]:
     """Restore every patch."""
-    return [_reveal(one) for one in covered]
+    return [_reveal(part) for part in parts]
 
 
-def _reveal(one: Covered) -> Pixels:
+def _reveal(one: Sealed) -> Pixels:
     kind, body = one.public[:1], one.public[1:]
     if kind in (WEBP, PNG):
-        return checked(decompress(one.public, one.cover.shape), one.check)
+        return checked(decompress(one.public, one.shape), one.check)
     residual = b""
     if kind == RESIDUAL:
         length = int.from_bytes(body[:4], "big")
         body, residual = body[4 : 4 + length], body[4 + length :]
     elif kind != MAPS:
         raise DamagedError("a face's public maps are of an unknown kind", "a newer photoguard may know it")
-    restored = _decoded(body, one.private, one.cover)
+    restored = _decoded(body, one)
     if residual:
         restored = _with_residual(restored, residual)
     off = np.abs(_numbers(_sketch(restored)) - _numbers(one.check)).max()
@@ -94,17 +88,17 @@ def _reveal(one: Covered) -> Pixels:
     return restored
 
 
-def _decoded(maps: bytes, private: bytes, cover: Pixels) -> Pixels:
+def _decoded(maps: bytes, one: Sealed) -> Pixels:
     net = network()
-    height, width = _network_size(cover.shape)
+    height, width = _network_size(one.shape)
     rows, columns = -(-height // nets.STRIDE), -(-width // nets.STRIDE)
     packed = unpack_maps(maps)
     public_maps = net.config.maps - (net.config.private_maps if net.config.private_every == 1 else 0)
     if packed.codes.shape != (public_maps, rows, columns):
         raise DamagedError("a face's public maps have the wrong shape")
-    values = np.frombuffer(private[: len(private) // 2 * 2], "<f2").astype(np.float32)
+    values = np.frombuffer(one.private[: len(one.private) // 2 * 2], "<f2").astype(np.float32)
     expected = nets.private_values(torch.zeros(1, net.config.private_maps, rows, columns), net.config).numel()
-    if len(private) != 2 * expected or not np.isfinite(values).all():
+    if len(one.private) != 2 * expected or not np.isfinite(values).all():
         raise DamagedError("a face's private feature is damaged")
     with torch.inference_mode():
         public = nets.dequantise(
@@ -112,7 +106,7 @@ def _decoded(maps: bytes, private: bytes, cover: Pixels) -> Pixels:
         )
         feature = nets.private_from_values(torch.from_numpy(values)[None], net.config, rows, columns)
         pixels = _to_pixels(net.decode(public, feature))[0]
-    return _fitted(pixels, (height, width), cover)
+    return _fitted(pixels, (height, width), one.shape, one.dtype)
 
 
 # Sizes and pixels
@@ -160,13 +154,15 @@ def _to_pixels(x: Tensor) -> NDArray[np.uint8]:
     return (x.clamp(0, 1) * 255).round().to(torch.uint8).permute(0, 2, 3, 1).contiguous().numpy()
 
 
-def _fitted(pixels: NDArray[np.uint8], size: Sequence[int], patch: Pixels) -> Pixels:
-    """The network's output without its padding, at the patch's size and depth."""
-    height, width = patch.shape[:2]
+def _fitted(
+    pixels: NDArray[np.uint8], size: Sequence[int], shape: Sequence[int], dtype: np.dtype[Any]
+) -> Pixels:
+    """The network's output without its padding, at the patch's shape and depth."""
+    height, width = shape[:2]
     cut = pixels[: size[0], : size[1]]
     if cut.shape[:2] != (height, width):
         cut = cv2.resize(cut, (width, height), interpolation=cv2.INTER_CUBIC).astype(np.uint8)
-    return cut.astype(np.uint16) * 257 if patch.dtype == np.uint16 else np.ascontiguousarray(cut)
+    return cut.astype(np.uint16) * 257 if dtype == np.uint16 else np.ascontiguousarray(cut)
 
 
 def _sketch(patch: Pixels) -> bytes:
