@@ -11,6 +11,7 @@ import secrets
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from cryptography.exceptions import InvalidTag
@@ -26,6 +27,7 @@ VERSIONS = (1, VERSION)
 HEADER_LIMITS = {1: 1 << 18, 2: 1 << 19}  # by version
 BLOB_LIMIT = (1 << 31) - 1
 FACE_LIMIT = 4096
+BLOBS_LIMIT = FACE_LIMIT + 5  # a portable private file: fingerprint, seal, faces, two keys, public envelope
 SIDE_LIMIT = 1 << 20
 NAME = re.compile(r"[a-z0-9]{1,16}")  # of a method or a look
 
@@ -80,7 +82,7 @@ def unpack(data: bytes, kind: str, version: int = VERSION) -> tuple[Header, list
 
 
 def _split(data: bytes, lengths: Any) -> list[bytes]:
-    if not isinstance(lengths, list) or len(lengths) > FACE_LIMIT + 4:
+    if not isinstance(lengths, list) or len(lengths) > BLOBS_LIMIT:
         raise DamagedError("the header lists no blobs")
     blobs, at = [], 0
     for length in lengths:
@@ -145,6 +147,11 @@ class PublicFile:
             faces.append(face if self.version == 1 else face | {"look": f.look})
         size = [self.width, self.height]
         return {"faces": faces, "id": self.photo_id.hex(), "kind": "public", "size": size}
+
+    @cached_property
+    def canonical(self) -> bytes:
+        """The header's bytes, which every carrier is bound to: made once, not once for each of 4096 faces."""
+        return _canonical({**self.header(), "blobs": [len(carrier) for carrier in self.carriers]})
 
     def to_bytes(self) -> bytes:
         """The envelope."""
@@ -215,9 +222,8 @@ def _unpad(padded: bytes) -> bytes:
     return padded[4 : 4 + length]
 
 
-def _associated(public: PublicFile, lengths: list[int], number: int) -> bytes:
-    header = _canonical({**public.header(), "blobs": lengths})
-    return b"photoguard carrier" + struct.pack(">BI", public.version, number) + header
+def _associated(version: int, number: int, header: bytes) -> bytes:
+    return b"photoguard carrier" + struct.pack(">BI", version, number) + header
 
 
 def seal(
@@ -231,10 +237,10 @@ def seal(
 
 def _seal(empty: PublicFile, keys: Sequence[bytes], contents: Sequence[bytes]) -> PublicFile:
     padded = [_pad(content) for content in contents]
-    lengths = [len(p) + TAG for p in padded]
+    header = _canonical({**empty.header(), "blobs": [len(p) + TAG for p in padded]})
     # A key encrypts one message in its life, so the nonce can be constant.
     carriers = tuple(
-        ChaCha20Poly1305(key).encrypt(bytes(12), plain, _associated(empty, lengths, number))
+        ChaCha20Poly1305(key).encrypt(bytes(12), plain, _associated(empty.version, number, header))
         for number, (key, plain) in enumerate(zip(keys, padded, strict=True))
     )
     return replace(empty, carriers=carriers)
@@ -244,7 +250,7 @@ def open_carrier(public: PublicFile, number: int, key: bytes) -> bytes:
     """Decrypt and authenticate one carrier: 0 is the metadata, faces count from 1, the last is everything."""
     if not 0 <= number < len(public.carriers):
         raise DamagedError(f"the picture has no face {number}")
-    associated = _associated(public, [len(c) for c in public.carriers], number)
+    associated = _associated(public.version, number, public.canonical)
     try:
         return _unpad(ChaCha20Poly1305(key).decrypt(bytes(12), public.carriers[number], associated))
     except InvalidTag:

@@ -46,6 +46,15 @@ def test_a_private_file_comes_back_as_it_was(portable: bool) -> None:
         assert PrivateFile.from_bytes(some.to_bytes()) == some and some.seal == file.seal
 
 
+def test_as_many_faces_as_there_may_be_fit_into_a_portable_file() -> None:
+    found = [PublicFace(Box(n, 0, 1, 1), "pixelate", "pixelate") for n in range(envelope.FACE_LIMIT)]
+    public, keys = envelope.seal(1 << 20, 1, found, [b""] * (len(found) + 2))
+    grants = [Grant(n, key, bytes(32), b"") for n, key in enumerate(keys[1:-1], start=1)]
+    file = seal_private(public, bytes(32), keys, grants, ME, portable=True)
+    assert PrivateFile.from_bytes(file.to_bytes()) == file
+    assert PublicFile.from_bytes(public.to_bytes()) == public
+
+
 def test_a_grant_holds_what_it_was_asked_for_and_nothing_else() -> None:
     _, whole = sealed()
     assert whole.granting(None, None) == whole

@@ -69,7 +69,7 @@ def unpack(data: bytes, kind: str, versions: Sequence[int], *members: str) -> tu
     require(isinstance(header, dict) and canonical(header) == text, "the header is not canonical")
     require(header.get("kind") == kind, f"not of kind {kind}")
     lengths = header.get("blobs")
-    require(isinstance(lengths, list) and len(lengths) <= FACES + 4, "blobs")
+    require(isinstance(lengths, list) and len(lengths) <= FACES + 5, "blobs")
     require(all(is_number(n, 0, BLOB) for n in lengths), "a blob's length")
     require(9 + length + sum(lengths) == len(data), "the blobs' sum")
     if members:
