@@ -22,6 +22,9 @@ HEADER_LIMIT = 1 << 18
 BLOB_LIMIT = (1 << 31) - 1
 FACE_LIMIT = 4096
 SIDE_LIMIT = 1 << 20
+# All covers together may have so many pixels, or twice the photo's: by the version of the envelope. Version 1
+# had no limit, so its files get one that no photo with faces comes near; it only bounds a reader's work.
+AREA_LIMIT = {1: 512_000_000, 2: 32_000_000}
 METHOD_NAME = re.compile(r"[a-z0-9]{1,16}")
 
 KEY = CHECK = DIGEST = 32
@@ -140,7 +143,28 @@ class PublicFile:
         if not isinstance(faces, list) or not 1 <= len(faces) <= FACE_LIMIT or len(blobs) != len(faces) + 1:
             raise DamagedError("faces and blobs do not match")
         parsed = tuple(_public_face(face, size[0], size[1]) for face in faces)
+        if _area([face.box for face in parsed]) > area_limit(*size, version=data[len(MAGIC)]):
+            raise DamagedError("the covers are larger than the photo allows", "nobody covers a photo that often")
         return PublicFile(_photo_id(header), size[0], size[1], parsed, tuple(blobs))
+
+
+def area_limit(width: int, height: int, version: int) -> int:
+    """How many pixels all boxes of a photo may have together."""
+    return max(2 * width * height, AREA_LIMIT[version])
+
+
+def _area(boxes: Sequence[Box]) -> int:
+    return sum(box.area for box in boxes)
+
+
+def refuse_area(boxes: Sequence[Box], width: int, height: int) -> None:
+    """What no reader may open is not written."""
+    limit = area_limit(width, height, version=2)
+    if _area(boxes) > limit:
+        raise UsageError(
+            f"the {len(boxes)} covers overlap so much that they have {_area(boxes)} pixels, more than {limit}",
+            "choose a smaller --margin, or cover one large --region",
+        )
 
 
 def _is_box(value: Any) -> bool:

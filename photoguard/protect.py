@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from photoguard import envelope, files, identities, images, methods, png, sealed
 from photoguard.detection import DetectionSettings, Face, detect
 from photoguard.errors import DamagedError, DoubtError, NoFaceError, UsageError
-from photoguard.geometry import Box, chip_scale, owned
+from photoguard.geometry import Box, Owners, chip_scale
 from photoguard.identities import Identity, Recipients
 from photoguard.images import Photo
 from photoguard.methods import avp, avp_payload
@@ -79,7 +79,9 @@ def protect(
     boxes = [_region(face.box.grown(options.margin), photo) for face in faces if face]
     boxes += [_region(box, photo) for box in options.regions]
     faces += [None] * len(options.regions)
-    own = [number for number in range(len(boxes)) if owned(boxes, number).any()]  # others cover the rest
+    envelope.refuse_area(boxes, photo.width, photo.height)
+    owners = Owners.of(boxes)
+    own = [number for number in range(len(boxes)) if owners.mask(number).any()]  # others cover the rest
     boxes, faces = [boxes[n] for n in own], [faces[n] for n in own]
     if not boxes:
         raise no_face(source)
@@ -158,10 +160,10 @@ def _region(box: Box, photo: Photo) -> Box:
 
 
 def _cover(photo: Photo, boxes: list[Box], options: Options) -> list[methods.Covered]:
-    patches = []
+    patches, owners = [], Owners.of(boxes)
     for number, box in enumerate(boxes):
         patch = photo.pixels[box.window].copy()
-        mine = owned(boxes, number)
+        mine = owners.mask(number)
         # What belongs to a neighbor must not be sealed under this face's key.
         patch[~mine] = patch[mine].mean(axis=0).astype(patch.dtype)
         patches.append(patch)
@@ -213,8 +215,9 @@ def _show_chips(photo: Photo, parts: list[methods.Covered], chips: dict[int, Chi
 def _picture(photo: Photo, boxes: list[Box], parts: Sequence[methods.Covered]) -> Photo:
     pixels = photo.pixels.copy()
     alpha = None if photo.alpha is None else photo.alpha.copy()
+    owners = Owners.of(boxes)
     for number, (box, part) in enumerate(zip(boxes, parts, strict=True)):
-        mine = owned(boxes, number)
+        mine = owners.mask(number)
         pixels[box.window][mine] = as_grey(part.cover)[mine] if photo.grey else part.cover[mine]
         if alpha is not None:  # an outline in the alpha channel would still show the head
             alpha[box.window] = np.iinfo(alpha.dtype).max
