@@ -143,8 +143,8 @@ class PublicFile:
         if not isinstance(faces, list) or not 1 <= len(faces) <= FACE_LIMIT or len(blobs) != len(faces) + 1:
             raise DamagedError("faces and blobs do not match")
         parsed = tuple(_public_face(face, size[0], size[1]) for face in faces)
-        if _area([face.box for face in parsed]) > area_limit(*size, version=data[len(MAGIC)]):
-            raise DamagedError("the covers are larger than the photo allows", "nobody covers a photo that often")
+        if sum(face.box.area for face in parsed) > area_limit(size[0], size[1], data[len(MAGIC)]):
+            raise DamagedError("the covers have more pixels than a photo of this size may have")
         return PublicFile(_photo_id(header), size[0], size[1], parsed, tuple(blobs))
 
 
@@ -153,16 +153,12 @@ def area_limit(width: int, height: int, version: int) -> int:
     return max(2 * width * height, AREA_LIMIT[version])
 
 
-def _area(boxes: Sequence[Box]) -> int:
-    return sum(box.area for box in boxes)
-
-
 def refuse_area(boxes: Sequence[Box], width: int, height: int) -> None:
     """What no reader may open is not written."""
-    limit = area_limit(width, height, version=2)
-    if _area(boxes) > limit:
+    area, limit = sum(box.area for box in boxes), area_limit(width, height, version=2)
+    if area > limit:
         raise UsageError(
-            f"the {len(boxes)} covers overlap so much that they have {_area(boxes)} pixels, more than {limit}",
+            f"the {len(boxes)} covers overlap so much that they have {area} pixels, more than {limit}",
             "choose a smaller --margin, or cover one large --region",
         )
 

@@ -94,7 +94,8 @@ class Owners:
 
         contested = _contested(boxes)
         among = [n for n, shared in enumerate(contested) if shared]
-        x, y = (min((start(boxes[n]) for n in among), default=0) for start in (lambda b: b.x, lambda b: b.y))
+        x = min((boxes[n].x for n in among), default=0)
+        y = min((boxes[n].y for n in among), default=0)
         right = max((boxes[n].x + boxes[n].width for n in among), default=x)
         bottom = max((boxes[n].y + boxes[n].height for n in among), default=y)
         painted = np.full((bottom - y, right - x), -1, dtype=np.int16)
@@ -119,7 +120,7 @@ def _contested(boxes: Sequence[Box]) -> tuple[bool, ...]:
     sides = np.array([(b.x, b.y, b.x + b.width, b.y + b.height) for b in boxes], np.int64).reshape(-1, 4)
     left, top, right, bottom = np.ascontiguousarray(sides.T)
     return tuple(
-        np.count_nonzero((left < r) & (top < b) & (right > x) & (bottom > y)) > 1  # it overlaps itself
+        bool(np.count_nonzero((left < r) & (top < b) & (right > x) & (bottom > y)) > 1)  # itself is one
         for x, y, r, b in sides
     )
 

@@ -9,23 +9,24 @@ import struct
 import threading
 import warnings
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import IO, Any, cast
 
 import cv2
 import numpy as np
 import pillow_heif
 from numpy.typing import NDArray
-from PIL import Image, ImageCms, ImageOps, PngImagePlugin, UnidentifiedImageError
+from PIL import Image, ImageCms, PngImagePlugin, UnidentifiedImageError
 
 from photoguard.errors import UnreadableError, UsageError
+from photoguard.limits import PIXEL_CAP
 from photoguard.png import CHUNK, with_chunks
 
 Pixels = NDArray[Any]  # (H, W, 3) RGB, uint8 or uint16
 
-PIXEL_CAP = 200_000_000
+STRIP = 1 << 22  # pixels that are converted at once
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "HEIF", "AVIF")
 XMP_KEYWORD = "XML:com.adobe.xmp"
 
@@ -72,7 +73,8 @@ class Photo:
     def shallow(self) -> NDArray[np.uint8]:
         """The pixels with 8 bits a channel, which is what networks see."""
         if self.pixels.dtype == np.uint16:
-            return (self.pixels >> 8).astype(np.uint8)
+            high = np.empty(self.pixels.shape, np.uint8)
+            return np.right_shift(self.pixels, 8, out=high, casting="unsafe")
         return self.pixels
 
 
@@ -81,14 +83,14 @@ def decode(data: bytes, name: str, max_pixels: int = PIXEL_CAP) -> Photo:
     try:
         with no_pillow_cap(), Image.open(io.BytesIO(data), formats=FORMATS) as image:
             _refuse(image, name, max_pixels)
-            deep = _decode_deep(data, image)
             # Pillow turns some formats upright while it loads; what it says before that is the file's word.
             metadata, icc = _metadata(image), bytes(image.info.get("icc_profile") or b"")
             orientation = image.getexif().get(0x0112, 1)
-            image.load()
-            ImageOps.exif_transpose(image, in_place=True)
-            if deep is not None:
-                return _from_deep(deep, orientation, icc, metadata)
+            deep = _is_deep(data, image)
+            image.load()  # also where others decode: Pillow tells when a file was cut short
+            if deep:
+                image.close()  # its pixels would stay in memory beside the deep ones
+                return _from_deep(_decode_deep(data), orientation, icc, metadata)
             return _from_pillow(image, icc, metadata)
     except UnidentifiedImageError:
         raise UnreadableError(
@@ -100,13 +102,13 @@ def decode(data: bytes, name: str, max_pixels: int = PIXEL_CAP) -> Photo:
         ) from None
 
 
-def stated_size(path: Path) -> tuple[int, int]:
+def stated_size(file: Path | IO[bytes], name: str) -> tuple[int, int]:
     """Width and height as a file's header states them, without decoding it."""
     try:
-        with no_pillow_cap(), Image.open(path, formats=FORMATS) as image:
+        with no_pillow_cap(), Image.open(file, formats=FORMATS) as image:
             return image.size
     except (*DECODER_ERRORS, UnidentifiedImageError) as error:
-        raise UnreadableError(f"{path.name} states no size: {error}") from None
+        raise UnreadableError(f"{name} states no size: {error}") from None
 
 
 _CAP = threading.Lock()
@@ -130,75 +132,88 @@ def _refuse(image: Image.Image, name: str, max_pixels: int) -> None:
             f"{name} has {image.width} x {image.height} pixels, more than {max_pixels}",
             "raise the limit with --max-pixels if you trust the file",
         )
-    frames = getattr(image, "n_frames", 1)
-    if frames > 1 and image.format not in ("MPO", "HEIF"):  # those carry previews or a burst's best photo
+    # Not `n_frames`: to count them, Pillow reads the directory of each of a TIFF's pages.
+    animated = getattr(image, "is_animated", False)
+    if animated and image.format not in ("MPO", "HEIF"):  # those carry previews or a burst's best photo
         raise UnreadableError(
-            f"{name} has {frames} frames or pages", "save the one you want as a still picture first"
+            f"{name} has several frames or pages", "save the one you want as a still picture first"
         )
 
 
 def _from_pillow(image: Image.Image, icc: bytes, metadata: Metadata) -> Photo:
     notices: list[str] = []
-    mode = image.mode
+    mode, turn = image.mode, image.getexif().get(0x0112, 1)
     if image.info.get("bit_depth", 8) > 8:
         notices.append(f"{image.info['bit_depth']} bits a channel were reduced to 8")
+    if mode.startswith("I;16"):
+        return _from_deep(np.asarray(image).astype(np.uint16), turn, icc, metadata)
+    if mode not in ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "La", "RGBa", "CMYK"):
+        raise UnreadableError(f"pixels of kind {mode} are not supported", "save the photo as RGB first")
     if mode == "CMYK":
         notices.append("CMYK colors were converted to sRGB")
-        image, icc = _from_cmyk(image, icc), b""
-    elif mode == "I;16" or mode.startswith("I;16"):
-        return _from_deep(np.asarray(image).astype(np.uint16), 1, icc, metadata)
-    elif mode not in ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "La", "RGBa"):
-        raise UnreadableError(f"pixels of kind {mode} are not supported", "save the photo as RGB first")
-    grey = mode in ("1", "L", "LA", "La")
-    has_alpha = image.mode in ("LA", "RGBA", "PA", "La", "RGBa") or "transparency" in image.info
-    if has_alpha:
-        wide = np.asarray(image.convert("RGBA"))
-        return Photo(
-            np.ascontiguousarray(wide[..., :3]), wide[..., 3].copy(), grey, icc, metadata, tuple(notices)
-        )
-    plain = image if image.mode == "RGB" else image.convert("RGB")
-    return Photo(np.array(plain), None, grey, icc, metadata, tuple(notices))
+        to_rgb, icc = _cmyk_to_rgb(icc), b""
+    else:
+        to_rgb = lambda strip: strip  # noqa: E731
+    has_alpha = mode in ("LA", "RGBA", "PA", "La", "RGBa") or "transparency" in image.info
+    pixels = np.empty((image.height, image.width, 3), np.uint8)
+    alpha = np.empty(pixels.shape[:2], np.uint8) if has_alpha else None
+    # A strip at a time: Pillow's own ways to an array hold the photo up to four times.
+    step = max(1, STRIP // max(image.width, 1))
+    for top in range(0, image.height, step):
+        strip = to_rgb(image.crop((0, top, image.width, min(top + step, image.height))))
+        samples = np.asarray(strip.convert("RGBA" if has_alpha else "RGB"))
+        pixels[top : top + step] = samples[..., :3]
+        if alpha is not None:
+            alpha[top : top + step] = samples[..., 3]
+    image.close()
+    pixels = _upright(pixels, turn)
+    alpha = None if alpha is None else _upright(alpha, turn)
+    return Photo(pixels, alpha, mode in ("1", "L", "LA", "La"), icc, metadata, tuple(notices))
 
 
-def _from_cmyk(image: Image.Image, icc: bytes) -> Image.Image:
-    if icc:
-        with contextlib.suppress(ImageCms.PyCMSError):
-            converted = ImageCms.profileToProfile(
-                image, io.BytesIO(icc), ImageCms.createProfile("sRGB"), outputMode="RGB"
-            )
-            if converted is not None:
-                return converted
-    return image.convert("RGB")
+def _cmyk_to_rgb(icc: bytes) -> Callable[[Image.Image], Image.Image]:
+    """The way from CMYK to sRGB that a color profile tells, or Pillow's own."""
+    with contextlib.suppress(ImageCms.PyCMSError, OSError):
+        if icc:
+            to = ImageCms.buildTransform(io.BytesIO(icc), ImageCms.createProfile("sRGB"), "CMYK", "RGB")
+            return lambda strip: ImageCms.applyTransform(strip, to) or strip.convert("RGB")
+    return lambda strip: strip.convert("RGB")
 
 
-def _decode_deep(data: bytes, image: Image.Image) -> NDArray[np.uint16] | None:
+def _is_deep(data: bytes, image: Image.Image) -> bool:
     """16-bit color, which Pillow would cut to 8 bits without a word."""
     depth = data[24] if image.format == "PNG" else 8
     if image.format == "TIFF":
         depth = max(getattr(image, "tag_v2", {}).get(258, (8,)))
-    if depth != 16 or image.mode.startswith("I"):
-        return None
+    return depth == 16 and not image.mode.startswith("I")
+
+
+def _decode_deep(data: bytes) -> NDArray[np.uint16]:
     flags = cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION
     deep = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     if deep is None or deep.dtype != np.uint16:
         raise ValueError("its 16-bit pixels cannot be decoded")
     if deep.ndim == 3:
-        deep = cv2.cvtColor(deep, cv2.COLOR_BGRA2RGBA if deep.shape[2] == 4 else cv2.COLOR_BGR2RGB)
+        cv2.cvtColor(deep, cv2.COLOR_BGRA2RGBA if deep.shape[2] == 4 else cv2.COLOR_BGR2RGB, dst=deep)
     return cast(NDArray[np.uint16], deep)
 
 
 def _from_deep(deep: NDArray[np.uint16], orientation: int, icc: bytes, metadata: Metadata) -> Photo:
+    grey = deep.ndim == 2
+    if grey:
+        deep = np.repeat(deep[..., None], 3, axis=2)
+    alpha = _upright(deep[..., 3].copy(), orientation) if deep.shape[2] == 4 else None
+    return Photo(_upright(deep[..., :3], orientation), alpha, grey, icc, metadata)
+
+
+def _upright(stored: NDArray[Any], orientation: int) -> NDArray[Any]:
+    """The array as a viewer that obeys the orientation tag shows it."""
     turn = {
         2: lambda a: a[:, ::-1], 3: lambda a: a[::-1, ::-1], 4: lambda a: a[::-1],
         5: lambda a: a.swapaxes(0, 1), 6: lambda a: a.swapaxes(0, 1)[:, ::-1],
         7: lambda a: a.swapaxes(0, 1)[::-1, ::-1], 8: lambda a: a.swapaxes(0, 1)[::-1],
     }.get(orientation)  # fmt: skip
-    deep = np.ascontiguousarray(turn(deep) if turn else deep)
-    grey = deep.ndim == 2
-    if grey:
-        deep = np.repeat(deep[..., None], 3, axis=2)
-    alpha = deep[..., 3].copy() if deep.shape[2] == 4 else None
-    return Photo(np.ascontiguousarray(deep[..., :3]), alpha, grey, icc, metadata)
+    return np.ascontiguousarray(turn(stored) if turn else stored)
 
 
 # Metadata

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from photoguard import envelope, files, identities, images, methods, png, sealed
+from photoguard import envelope, files, identities, images, limits, methods, png, sealed
 from photoguard.detection import DetectionSettings, Face, detect
 from photoguard.errors import DamagedError, DoubtError, NoFaceError, UsageError
 from photoguard.geometry import Box, Owners, chip_scale
@@ -39,7 +39,7 @@ class Options:
     margin: float = MARGIN
     uncertain: Literal["cover", "drop", "fail"] = "cover"
     portable: bool = False
-    max_pixels: int = images.PIXEL_CAP
+    max_pixels: int = limits.PIXEL_CAP
 
 
 @dataclass(frozen=True)
@@ -79,12 +79,12 @@ def protect(
     boxes = [_region(face.box.grown(options.margin), photo) for face in faces if face]
     boxes += [_region(box, photo) for box in options.regions]
     faces += [None] * len(options.regions)
-    envelope.refuse_area(boxes, photo.width, photo.height)
     owners = Owners.of(boxes)
     own = [number for number in range(len(boxes)) if owners.mask(number).any()]  # others cover the rest
     boxes, faces = [boxes[n] for n in own], [faces[n] for n in own]
     if not boxes:
         raise no_face(source)
+    envelope.refuse_area(boxes, photo.width, photo.height)
     parts = _cover(photo, boxes, options)
     chips, notices = _chips(photo, faces, options, recipients, progress)
     notices += _show_chips(photo, parts, chips)
@@ -262,7 +262,9 @@ def protect_file(
             raise UsageError(f"{files.shown(target)} is the photo itself", "choose another name with -o")
         if not force:
             files.refuse_existing(target)
-    protection = protect(files.read_file(source), source, options, recipients, progress)
+    data = limits.read_picture(source, options.max_pixels)
+    protection = protect(data, source, options, recipients, progress)
+    del data
     with files.staged(public.parent, force, tidy) as stage:
         carrier = None if options.portable else protection.public.to_bytes()
         picture = stage.add(public.name, images.encode_public(protection.picture, carrier))

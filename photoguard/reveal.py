@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import io
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from photoguard import envelope, identities, images, methods, png, sealed
+from photoguard import envelope, identities, images, limits, methods, png, sealed
 from photoguard.errors import DamagedError, UsageError, WrongKeyError
 from photoguard.geometry import Owners
 from photoguard.identities import Ask, Identity
@@ -34,7 +35,7 @@ class Restored:
 
 
 def open_private(
-    private: Sequence[bytes], keys: Sequence[Identity], ask: Ask | None
+    private: Iterable[bytes], keys: Sequence[Identity], ask: Ask | None
 ) -> list[envelope.PrivateFile]:
     """The private files that these keys open; none at all is an error."""
     opened, refused = [], None
@@ -52,7 +53,7 @@ def reveal(
     picture: bytes,
     private: Sequence[envelope.PrivateFile],
     changed: bool = False,
-    max_pixels: int = images.PIXEL_CAP,
+    max_pixels: int = limits.PIXEL_CAP,
 ) -> Restored:
     """Put back every face that the private files grant."""
     chunk = png.public_chunk(picture)  # before the pixels: a PNG cut short is damaged, not unreadable
@@ -83,8 +84,11 @@ def chip_in(data: bytes, alone: bool) -> NDArray[np.uint8] | None:
     """AVP's chip, when a picture is one; without a private file (`alone`), a small picture has to be one."""
     if png.public_chunk(data) is not None:
         return None
+    width, height = images.stated_size(io.BytesIO(data), "the picture")
+    if max(width, height) > avp_payload.SIDE_LIMIT:  # a photo, and as such decoded later, once
+        return None
     photo = images.decode(data, "the picture")
-    small = max(photo.width, photo.height) <= CHIP_SIDE
+    small = max(width, height) <= CHIP_SIDE
     if photo.pixels.dtype == np.uint8 and (avp_payload.is_chip(photo.pixels) or (alone and small)):
         return photo.pixels
     return None

@@ -37,7 +37,7 @@ def chunk(kind: bytes, body: bytes) -> bytes:
 
 
 def flat_png(width: int, height: int, *, depth: int = 8, color: int = 2, before: bytes = b"") -> bytes:
-    """A black PNG; `color` 0 gray, 2 RGB, 4 gray with alpha, 6 RGBA; `before` are chunks ahead of its pixels."""
+    """A black PNG; `color` 0 gray, 2 RGB, 4 gray and alpha, 6 RGBA; `before` are chunks before pixels."""
     samples = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[color]
     row = 1 + -(-width * samples * depth // 8)
     header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, color, 0, 0, 0))

@@ -271,7 +271,7 @@ def weigh(source: Path) -> int:
     try:
         if not source.is_file():  # a pipe would keep us waiting
             return 1
-        width, height = images.stated_size(source)
+        width, height = images.stated_size(source, source.name)
     except (PhotoguardError, OSError):
         return 1
     return width * height

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from photoguard import files, identities, png, remote
+from photoguard import files, identities, limits, png, remote
 from photoguard.batch.plan import Task
 from photoguard.errors import PhotoguardError, UnreadableError, UsageError
 from photoguard.identities import Ask, Identity, Recipients
@@ -108,7 +108,7 @@ def left_behind(task: Task) -> Report | None:
     try:
         png.list_chunks(files.read_file(task.public))
         if not task.restores:
-            identities.stanzas(files.read_file(task.private))
+            identities.stanzas(files.read_file(task.private, limits.PRIVATE))
     except PhotoguardError:
         return None
     record = {"source": str(task.source), "outputs": [str(path) for path in task.certain]}
@@ -155,7 +155,7 @@ class Restoring:
                 )
             if not self.force:
                 files.refuse_existing(task.public)
-        data = files.read_file(task.source)
+        data = limits.read_picture(task.source, self.max_pixels)
         beside = self.private or task.secrets
         chip = reveal.chip_in(data, alone=not beside)
         if chip is None and not beside:
@@ -164,8 +164,7 @@ class Restoring:
         if chip is not None:
             restored = reveal.reveal_chip(chip, self.identities, self._asked(), self.key_model)
         else:
-            secrets = [files.read_file(path) for path in beside]
-            opened = reveal.open_private(secrets, self.identities, self._asked())
+            opened = reveal.open_private(limits.read_private(beside), self.identities, self._asked())
             restored = reveal.reveal(data, opened, self.changed, self.max_pixels)
         record = {
             "picture": str(task.source), "opened": list(restored.opened), "closed": list(restored.closed),

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from photoguard import files, identities
+from photoguard import files, identities, limits
 from photoguard.cli import options
 from photoguard.cli.key_models import (
     Images,
@@ -159,7 +159,7 @@ def recipients(
     """Show the public keys that others can encrypt to, or the kinds of keys that open a private file."""
     voice = Voice(json, quiet, verbose)
     if identity is not None and identity.name.endswith(files.PRIVATE_SUFFIX):
-        found = identities.stanzas(files.read_file(identity))
+        found = identities.stanzas(files.read_file(identity, limits.PRIVATE))
     else:
         found = _recipient_lines(identity or default_identity())
     for line in found:
@@ -170,7 +170,7 @@ def _recipient_lines(path: Path) -> list[str]:
     public = path.with_name(path.name + PUBLIC)
     if path == default_identity() and not has_identity():
         raise WrongKeyError("you have no identity yet", "make one with `photoguard keygen`")
-    text = files.read_file(public if files.is_there(public) else path).decode("utf-8", "replace")
+    text = files.read_file(public if files.is_there(public) else path, limits.KEYS).decode("utf-8", "replace")
     lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#")]
     own = identities.recipients_of(text)
     if not own:
@@ -209,7 +209,9 @@ def chosen_recipients(to: Sequence[str], passphrase: bool, voice: Voice) -> Reci
         elif one.startswith(("age1", "ssh-")) and not files.is_there(Path(one)):
             keys.append(identities.parse_recipient(one))
         else:
-            keys += identities.parse_recipients(files.read_file(Path(one)).decode("utf-8", "replace"))
+            keys += identities.parse_recipients(
+                files.read_file(Path(one), limits.KEYS).decode("utf-8", "replace")
+            )
     if "self" not in to:
         voice.note("Sealed to the named recipients only; add `--to self` to be able to open it yourself.")
     return Recipients(tuple(keys))
@@ -220,7 +222,7 @@ def load_identities(key: Path | None, voice: Voice) -> list[Identity]:
     path = key or default_identity()
     if key is None and not path.exists():
         return []
-    data = files.read_file(path)
+    data = files.read_file(path, limits.KEYS)
     if files.readable_by_others(path):
         voice.warn(f"others can read {files.shown(path)}; mend it with: chmod 600 {files.shown(path)}")
     return identities.parse_identities(data, ask_passphrase)
@@ -240,7 +242,7 @@ def journal_key(voice: Voice, make: bool = True) -> bytes | None:
         voice.note(f"note: without a journal, an interrupted run cannot be continued: {error}")
         return None
     try:
-        return bytes.fromhex(files.read_file(path).decode("ascii", "replace").strip())
+        return bytes.fromhex(files.read_file(path, limits.KEYS).decode("ascii", "replace").strip())
     except ValueError:
         raise DamagedError(
             f"{files.shown(path)} is damaged", "remove it; runs that were cut off then go on with --force"
@@ -262,7 +264,7 @@ def load_key_model(name: str, voice: Voice) -> bytes:
 
 def locked_key_model(path: Path) -> bytes:
     """A key model as it lies on disk."""
-    data = files.read_file(path)
+    data = files.read_file(path, limits.KEY_MODEL)
     if not data.startswith((identities.AGE_MAGIC, identities.ARMOR_MAGIC)):
         raise UnreadableError(
             f"{files.shown(path)} is not a key model", "`photoguard keygen --model` makes one"
@@ -275,7 +277,7 @@ def proof_identities(recipients: Recipients, voice: Voice) -> list[Identity]:
     path = default_identity()
     if recipients.passphrase is not None or not path.exists():
         return []
-    data = files.read_file(path)
+    data = files.read_file(path, limits.KEYS)
     if data.startswith(identities.AGE_MAGIC):
         voice.detail(
             "Your identity is locked with a passphrase, so the private file is not opened as a test."

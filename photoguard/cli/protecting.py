@@ -10,14 +10,13 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from photoguard import batch, files, remote
+from photoguard import batch, files, limits, remote
 from photoguard.cli import albums, options
 from photoguard.cli.keys import chosen_recipients, has_identity, load_key_model, proof_identities
 from photoguard.cli.voice import Voice, guarded
 from photoguard.errors import UsageError
 from photoguard.geometry import Box
 
-PIXEL_CAP = 200_000_000
 SEALED = "sealed"
 COSINE = 0.98
 SHIPPED_RECOGNIZER = "photoguard-small"
@@ -164,7 +163,7 @@ def encrypt(
     cluster: albums.Cluster = None,
     by_content: albums.ByContent = False,
     dry_run: albums.DryRun = False,
-    max_pixels: options.MaxPixels = PIXEL_CAP,
+    max_pixels: options.MaxPixels = limits.PIXEL_CAP,
     force: options.Force = False,
     json: options.Json = False,
     quiet: options.Quiet = False,
@@ -330,7 +329,7 @@ def detect(
     threshold: options.Threshold = None,
     thorough: options.Thorough = False,
     strict_faces: options.StrictFaces = False,
-    max_pixels: options.MaxPixels = PIXEL_CAP,
+    max_pixels: options.MaxPixels = limits.PIXEL_CAP,
     force: options.Force = False,
     json: options.Json = False,
     quiet: options.Quiet = False,
@@ -347,7 +346,7 @@ def detect(
         detection=detection_settings(min_face, threshold, thorough),
         uncertain="drop" if strict_faces else "cover",
     )
-    data = images.decode(files.read_file(photo), files.shown(photo), max_pixels)
+    data = images.decode(limits.read_picture(photo, max_pixels), files.shown(photo), max_pixels)
     found = protect.find(data, choice)
     if not found:
         raise protect.no_face(photo)
