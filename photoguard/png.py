@@ -5,8 +5,8 @@ from __future__ import annotations
 import io
 import struct
 import zlib
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from photoguard.errors import DamagedError, UnreadableError
 
@@ -50,11 +50,10 @@ class Writer:
         for name, body in chunks:
             self._put(name, body)
 
-    def add(self, rows: NDArray[Any]) -> None:
-        """The next rows, (N, W, channels), big-endian."""
+    def add(self, samples: NDArray[np.uint8]) -> None:
+        """The next rows, (N, bytes of a row)."""
         import numpy as np
 
-        samples = rows.reshape(len(rows), -1).view(np.uint8)
         filtered = np.empty((len(samples), 1 + samples.shape[1]), np.uint8)
         filtered[:, 0] = UP
         filtered[0, 1:] = samples[0] if self._above is None else samples[0] - self._above
@@ -102,6 +101,33 @@ def list_chunks(png: bytes) -> list[tuple[bytes, memoryview]]:
     if not chunks or chunks[-1][0] != b"IEND":
         raise DamagedError("the PNG is cut short", "get it again from where it came from")
     return chunks
+
+
+def form(png: bytes) -> tuple[int, ...]:
+    """Width, height, depth and color type that a PNG states."""
+    return struct.unpack_from(">IIBB", png.ljust(IHDR_END, b"\0"), len(START) + 8)
+
+
+def read_rows(png: bytes, length: int) -> Iterator[NDArray[np.uint8]]:
+    """The rows of a PNG of `Writer`, `length` bytes each, some at a time."""
+    import numpy as np
+
+    inflate, left, above = zlib.decompressobj(), b"", np.zeros((1, length), np.uint8)
+    for kind, body in list_chunks(png):
+        if kind != b"IDAT":
+            continue
+        left += inflate.decompress(body)
+        count = len(left) // (length + 1)
+        filtered = np.frombuffer(left, np.uint8, count * (length + 1)).reshape(count, length + 1)
+        left = left[count * (length + 1) :]
+        if (filtered[:, 0] != UP).any():
+            raise DamagedError("the PNG was not written by photoguard")
+        if count:
+            rows = np.concatenate([above, filtered[:, 1:]]).cumsum(axis=0, dtype=np.uint8)[1:]
+            above = rows[-1:]
+            yield rows
+    if left or not inflate.eof:
+        raise DamagedError("the PNG's pixels are cut short")
 
 
 def public_chunk(png: bytes) -> bytes | None:

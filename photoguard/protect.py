@@ -288,8 +288,7 @@ def check_written(picture: bytes, secret: bytes, protection: Protection, proof: 
         raise DamagedError("the carrier is not where it belongs")
     if chunk is not None and envelope.PublicFile.from_bytes(chunk) != protection.public:
         raise DamagedError("the carrier did not survive being written")
-    written = images.decode(picture, "the public picture", max_pixels=1 << 62)
-    if sealed.fingerprint(written) != protection.private.picture:
+    if not images.shows(picture, protection.picture):
         raise DamagedError("the public picture did not survive being written")
     if identities.stanzas(secret) != ["scrypt"] and proof:
         _prove(secret, protection, proof)
