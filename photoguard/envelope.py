@@ -8,6 +8,7 @@ import secrets
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from cryptography.exceptions import InvalidTag
@@ -127,6 +128,11 @@ class PublicFile:
         ]
         size = [self.width, self.height]
         return {"faces": faces, "id": self.photo_id.hex(), "kind": "public", "size": size}
+
+    @cached_property
+    def canonical_header(self) -> bytes:
+        """The header as it stands in the envelope; each of thousands of carriers is bound to it."""
+        return _canonical({**self.header(), "blobs": [len(carrier) for carrier in self.carriers]})
 
     def to_bytes(self) -> bytes:
         """The envelope."""
@@ -280,10 +286,8 @@ def _unpad(padded: bytes) -> bytes:
     return padded[4 : 4 + length]
 
 
-def _associated(header: Header, lengths: list[int], number: int) -> bytes:
-    return (
-        b"photoguard carrier" + struct.pack(">BI", VERSION, number) + _canonical({**header, "blobs": lengths})
-    )
+def _associated(header: bytes, number: int) -> bytes:
+    return b"photoguard carrier" + struct.pack(">BI", VERSION, number) + header
 
 
 def seal(
@@ -298,10 +302,10 @@ def seal(
 def _seal(empty: PublicFile, keys: Sequence[bytes], contents: Sequence[bytes]) -> PublicFile:
     padded = [_pad(content) for content in contents]
     lengths = [len(p) + TAG for p in padded]
-    header = empty.header()
+    header = _canonical({**empty.header(), "blobs": lengths})
     # A key encrypts one message in its life, so the nonce can be constant.
     carriers = tuple(
-        ChaCha20Poly1305(key).encrypt(bytes(12), plain, _associated(header, lengths, number))
+        ChaCha20Poly1305(key).encrypt(bytes(12), plain, _associated(header, number))
         for number, (key, plain) in enumerate(zip(keys, padded, strict=True))
     )
     return PublicFile(empty.photo_id, empty.width, empty.height, empty.faces, carriers)
@@ -311,7 +315,7 @@ def open_carrier(public: PublicFile, number: int, key: bytes) -> bytes:
     """Decrypt and authenticate one carrier: 0 is the metadata, faces count from 1."""
     if not 0 <= number < len(public.carriers):
         raise DamagedError(f"the picture has no face {number}")
-    associated = _associated(public.header(), [len(c) for c in public.carriers], number)
+    associated = _associated(public.canonical_header, number)
     try:
         return _unpad(ChaCha20Poly1305(key).decrypt(bytes(12), public.carriers[number], associated))
     except InvalidTag:

@@ -26,6 +26,7 @@ from photoguard.limits import PIXEL_CAP
 
 Pixels = NDArray[Any]  # (H, W, 3) RGB, uint8 or uint16
 
+DECODERS = {"WEBP": 2.5, "HEIF": 2.5, "AVIF": 2.5}  # these hold a picture several times over
 STRIP = 1 << 22  # pixels that are converted at once
 PNG_STRIP = 1 << 16  # and written: what fits the processor's cache
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "HEIF", "AVIF")
@@ -83,11 +84,11 @@ def decode(data: bytes, name: str, max_pixels: int = PIXEL_CAP) -> Photo:
     """The photo in a file's bytes; `name` is only for messages."""
     try:
         with no_pillow_cap(), Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            _refuse(image, name, max_pixels)
+            deep = _is_deep(data, image)
+            _refuse(image, deep, name, max_pixels)
             # Pillow turns some formats upright while it loads; what it says before that is the file's word.
             metadata, icc = _metadata(image), bytes(image.info.get("icc_profile") or b"")
             orientation = image.getexif().get(0x0112, 1)
-            deep = _is_deep(data, image)
             image.load()  # also where others decode: Pillow tells when a file was cut short
             if deep:
                 image.close()  # its pixels would stay in memory beside the deep ones
@@ -127,10 +128,12 @@ def no_pillow_cap() -> Iterator[None]:
             Image.MAX_IMAGE_PIXELS = before
 
 
-def _refuse(image: Image.Image, name: str, max_pixels: int) -> None:
-    if image.width * image.height > max_pixels:
+def _refuse(image: Image.Image, deep: bool, name: str, max_pixels: int) -> None:
+    weight = _weight(image, deep)
+    if image.width * image.height * weight > max_pixels:
+        taken = f", which take the memory of {weight:.1f} times as many with 8 bits" if weight > 1 else ""
         raise UnreadableError(
-            f"{name} has {image.width} x {image.height} pixels, more than {max_pixels}",
+            f"{name} has {image.width} x {image.height} pixels{taken}, more than {max_pixels}",
             "raise the limit with --max-pixels if you trust the file",
         )
     # Not `n_frames`: to count them, Pillow reads the directory of each of a TIFF's pages.
@@ -139,6 +142,20 @@ def _refuse(image: Image.Image, name: str, max_pixels: int) -> None:
         raise UnreadableError(
             f"{name} has several frames or pages", "save the one you want as a still picture first"
         )
+
+
+def _weight(image: Image.Image, deep: bool) -> float:
+    """The memory that one pixel takes while it is decoded and protected; 8-bit RGB is 1."""
+    weight = DECODERS.get(image.format or "", 1.0)
+    if image.format in ("JPEG", "MPO") and "progressive" in image.info:
+        weight = 1.5  # its coefficients are held until the last of them is read
+    if deep or image.mode.startswith("I"):
+        weight *= 2
+    return weight * 4 / 3 if _has_alpha(image) else weight
+
+
+def _has_alpha(image: Image.Image) -> bool:
+    return image.mode in ("LA", "RGBA", "PA", "La", "RGBa") or "transparency" in image.info
 
 
 def _from_pillow(image: Image.Image, icc: bytes, metadata: Metadata) -> Photo:
@@ -155,7 +172,7 @@ def _from_pillow(image: Image.Image, icc: bytes, metadata: Metadata) -> Photo:
         to_rgb, icc = _cmyk_to_rgb(icc), b""
     else:
         to_rgb = lambda strip: strip  # noqa: E731
-    has_alpha = mode in ("LA", "RGBA", "PA", "La", "RGBa") or "transparency" in image.info
+    has_alpha = _has_alpha(image)
     pixels = np.empty((image.height, image.width, 3), np.uint8)
     alpha = np.empty(pixels.shape[:2], np.uint8) if has_alpha else None
     # A strip at a time: Pillow's own ways to an array hold the photo up to four times.
