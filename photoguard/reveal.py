@@ -155,9 +155,9 @@ def _put_back(
     covered = methods.Covered(place, content, grant.feature, grant.check)
     (patch,) = _method(face.method).reveal(face.method, [covered])
     _same_kind(patch, place)
-    place[own] = (as_grey(patch) if photo.grey else patch)[own]
+    np.copyto(place, as_grey(patch) if photo.grey else patch, where=own[..., None])
     if photo.alpha is not None and alpha is not None:
-        photo.alpha[face.box.window][own] = alpha.astype(photo.alpha.dtype)[own]
+        np.copyto(photo.alpha[face.box.window], alpha.astype(photo.alpha.dtype), where=own)
 
 
 def _method(name: str) -> methods.Method:
