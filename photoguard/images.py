@@ -26,7 +26,9 @@ from photoguard.limits import PIXEL_CAP
 
 Pixels = NDArray[Any]  # (H, W, 3) RGB, uint8 or uint16
 
-DECODERS = {"WEBP": 2.5, "HEIF": 2.5, "AVIF": 2.5}  # these hold a picture several times over
+DECODERS = {"WEBP": 2.0, "HEIF": 2.0, "AVIF": 2.0}  # these hold a picture several times over
+SEGMENTS, PARTS, SCANS = 8192, 64, 100  # of a JPEG: all, those with EXIF, and passes over its pixels
+MARKER = re.compile(rb"\xff([^\0\xff\x01\xd0-\xd8])")  # none of those that stand alone or are stuffing
 STRIP = 1 << 22  # pixels that are converted at once
 PNG_STRIP = 1 << 16  # and written: what fits the processor's cache
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "HEIF", "AVIF")
@@ -83,6 +85,7 @@ class Photo:
 def decode(data: bytes, name: str, max_pixels: int = PIXEL_CAP) -> Photo:
     """The photo in a file's bytes; `name` is only for messages."""
     try:
+        _refuse_markers(data, name)
         with no_pillow_cap(), Image.open(io.BytesIO(data), formats=FORMATS) as image:
             deep = _is_deep(data, image)
             _refuse(image, deep, name, max_pixels)
@@ -126,6 +129,26 @@ def no_pillow_cap() -> Iterator[None]:
             yield
         finally:
             Image.MAX_IMAGE_PIXELS = before
+
+
+def _refuse_markers(data: bytes, name: str) -> None:
+    """A JPEG of more segments or scans than any has: every scan goes over all pixels, and Pillow joins EXIF.
+
+    Markers are followed as far as the picture goes; the videos and previews behind it do not count.
+    """
+    at, segments, parts, scans = 2, 0, 0, 0
+    while data.startswith(b"\xff\xd8") and segments <= SEGMENTS and parts <= PARTS and scans <= SCANS:
+        found = MARKER.search(data, at)
+        if found is None or found[1] == b"\xd9":
+            return
+        segments += 1 + (found.start() - at if scans == 0 else 0)  # bytes of filling are read one by one
+        scans += found[1] == b"\xda"
+        parts += data[found.end() + 2 : found.end() + 8] == b"Exif\0\0"
+        at = found.end() + int.from_bytes(data[found.end() : found.end() + 2], "big")
+    if segments:
+        raise UnreadableError(
+            f"{name} is a JPEG of more segments than a photo has", "save it anew in an image editor"
+        )
 
 
 def _refuse(image: Image.Image, deep: bool, name: str, max_pixels: int) -> None:

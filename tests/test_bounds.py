@@ -210,7 +210,9 @@ def test_other_sparse_files_are_not_read(tmp_path, bounded, me):
     photo = bombs.sparse(tmp_path / "photo.png", size, png.START)
     for command in ("detect", "encrypt", "inspect", "features"):
         assert "--max-pixels" in bounded(command, photo, code=3, megabytes=700)
-    assert "more than" in bounded("classify", bombs.sparse(tmp_path / "f.features", size), code=3)
+    assert "more than" in bounded(
+        "classify", bombs.sparse(tmp_path / "f.features", size), code=3, megabytes=700
+    )
     keys = bombs.sparse(tmp_path / "key", size)
     assert "more than" in bounded("encrypt", photo, "-t", keys, code=3)
     assert "more than" in bounded("verify", photo, "-k", keys, code=3)
@@ -269,8 +271,8 @@ def test_what_a_pixel_counts_is_what_it_takes(tmp_path, kind):
         [sys.executable, "-c", DECODE, path], env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True, text=True, check=True,
     )  # fmt: skip
-    # Strips of 4 million pixels are in it, which do not grow with the photo.
-    assert float(done.stdout) < 8 + 4 * 11 / 20, done.stdout
+    # Some 3 bytes of these are strips and libraries, which do not grow with the photo.
+    assert float(done.stdout) < 11, done.stdout
 
 
 @pytest.mark.parametrize(
@@ -321,6 +323,35 @@ def test_pages_of_a_tiff_are_not_counted(tmp_path, bounded, cycle):
     photo = tmp_path / "photo.tif"
     photo.write_bytes(bombs.tiff_chain(200_000, cycle=cycle))
     assert "several frames" in bounded("detect", photo, code=3)
+
+
+def segments(kind: str) -> bytes:
+    """A small JPEG of very many segments, or scans."""
+    whole = bombs.saved("JPEG", 64, 64, progressive=True)
+    scan = whole.index(b"\xff\xda")
+    end = whole.index(b"\xff", scan + 12)
+    return {
+        "empty": lambda: whole[:2] + b"\xff\xe5\0\2" * 5_000_000 + whole[2:],
+        "EXIF": lambda: whole[:2] + (b"\xff\xe1\xff\0Exif\0\0" + bytes(0xFF00 - 8)) * 1000 + whole[2:],
+        "filling": lambda: whole[:2] + b"\xff" * 20_000_000 + whole[2:],
+        "scans": lambda: whole[:end] + whole[scan:end] * 20_000 + whole[end:],
+    }[kind]()
+
+
+@pytest.mark.parametrize("kind", ["empty", "EXIF", "filling", "scans"])
+def test_a_jpeg_of_many_segments_is_refused_before_it_is_read(kind):
+    data, start = segments(kind), time.process_time()
+    with pytest.raises(UnreadableError, match="more segments"):
+        images.decode(data, "x")
+    assert time.process_time() - start < 1
+
+
+def test_jpegs_of_all_kinds_are_within_the_limits():
+    exif = b"Exif\0\0MM\0*" + bytes(60_000)
+    for more in ({}, {"progressive": True}, {"mode": "CMYK"}, {"mode": "L"}, {"exif": exif}):
+        options = {"icc_profile": bytes(1 << 20), "comment": b"\xff\xda" * 500, **more}
+        video = b"\xff\xda\0\2" * 500  # behind the picture, as in motion photos
+        assert images.decode(bombs.saved("JPEG", 64, 48, **options) + video, "x").width == 64
 
 
 def test_frames_of_a_gif_are_not_counted(tmp_path, bounded):
