@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import mmap
 import re
 import struct
 import threading
@@ -11,7 +12,6 @@ import warnings
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import IO, Any, cast
 
 import cv2
@@ -107,9 +107,14 @@ def decode(data: bytes, name: str, max_pixels: int = PIXEL_CAP) -> Photo:
         ) from None
 
 
-def stated_size(file: Path | IO[bytes], name: str) -> tuple[int, int]:
+def stated_size(file: IO[bytes], name: str) -> tuple[int, int]:
     """Width and height as a file's header states them, without decoding it."""
     try:
+        if isinstance(file, io.BytesIO):
+            _refuse_markers(file.getvalue(), name)
+        else:
+            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+                _refuse_markers(data, name)
         with no_pillow_cap(), Image.open(file, formats=FORMATS) as image:
             return image.size
     except (*DECODER_ERRORS, UnidentifiedImageError) as error:
@@ -131,13 +136,13 @@ def no_pillow_cap() -> Iterator[None]:
             Image.MAX_IMAGE_PIXELS = before
 
 
-def _refuse_markers(data: bytes, name: str) -> None:
+def _refuse_markers(data: bytes | mmap.mmap, name: str) -> None:
     """A JPEG of more segments or scans than any has: every scan goes over all pixels, and Pillow joins EXIF.
 
     Markers are followed as far as the picture goes; the videos and previews behind it do not count.
     """
     at, segments, parts, scans = 2, 0, 0, 0
-    while data.startswith(b"\xff\xd8") and segments <= SEGMENTS and parts <= PARTS and scans <= SCANS:
+    while data[:2] == b"\xff\xd8" and segments <= SEGMENTS and parts <= PARTS and scans <= SCANS:
         found = MARKER.search(data, at)
         if found is None or found[1] == b"\xd9":
             return

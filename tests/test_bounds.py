@@ -346,6 +346,16 @@ def test_a_jpeg_of_many_segments_is_refused_before_it_is_read(kind):
     assert time.process_time() - start < 1
 
 
+def test_such_a_jpeg_is_not_read_for_its_size_either(tmp_path):
+    from photoguard.batch.pool import weigh
+
+    photo = tmp_path / "photo.jpg"
+    photo.write_bytes(segments("EXIF"))
+    start = time.process_time()
+    assert weigh(photo) == 1
+    assert time.process_time() - start < 1
+
+
 def test_jpegs_of_all_kinds_are_within_the_limits():
     exif = b"Exif\0\0MM\0*" + bytes(60_000)
     for more in ({}, {"progressive": True}, {"mode": "CMYK"}, {"mode": "L"}, {"exif": exif}):
