@@ -11,6 +11,7 @@ import secrets
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from cryptography.exceptions import InvalidTag
@@ -27,6 +28,9 @@ HEADER_LIMITS = {1: 1 << 18, 2: 1 << 19}  # by version
 BLOB_LIMIT = (1 << 31) - 1
 FACE_LIMIT = 4096
 SIDE_LIMIT = 1 << 20
+# All covers together may have so many pixels, or twice the photo's: by the version of the envelope. Version 1
+# had no limit, so its files get one that no photo with faces comes near; it only bounds a reader's work.
+AREA_LIMIT = {1: 512_000_000, 2: 32_000_000}
 NAME = re.compile(r"[a-z0-9]{1,16}")  # of a method or a look
 
 KEY = 32
@@ -146,6 +150,11 @@ class PublicFile:
         size = [self.width, self.height]
         return {"faces": faces, "id": self.photo_id.hex(), "kind": "public", "size": size}
 
+    @cached_property
+    def canonical_header(self) -> bytes:
+        """The header as it stands in the envelope; each of thousands of carriers is bound to it."""
+        return _canonical({**self.header(), "blobs": [len(carrier) for carrier in self.carriers]})
+
     def to_bytes(self) -> bytes:
         """The envelope."""
         return pack(self.header(), self.carriers, self.version)
@@ -166,7 +175,24 @@ class PublicFile:
         ):
             raise DamagedError("faces and blobs do not match")
         parsed = tuple(_public_face(face, size[0], size[1], version) for face in faces)
+        if sum(face.box.area for face in parsed) > area_limit(size[0], size[1], version):
+            raise DamagedError("the covers have more pixels than a photo of this size may have")
         return PublicFile(photo_id(header), size[0], size[1], parsed, tuple(blobs), version)
+
+
+def area_limit(width: int, height: int, version: int) -> int:
+    """How many pixels all boxes of a photo may have together."""
+    return max(2 * width * height, AREA_LIMIT[version])
+
+
+def refuse_area(boxes: Sequence[Box], width: int, height: int) -> None:
+    """What no reader may open is not written."""
+    area, limit = sum(box.area for box in boxes), area_limit(width, height, version=2)
+    if area > limit:
+        raise UsageError(
+            f"the {len(boxes)} covers overlap so much that they have {area} pixels, more than {limit}",
+            "choose a smaller --margin, or cover one large --region",
+        )
 
 
 def _is_box(value: Any) -> bool:
@@ -215,9 +241,8 @@ def _unpad(padded: bytes) -> bytes:
     return padded[4 : 4 + length]
 
 
-def _associated(public: PublicFile, lengths: list[int], number: int) -> bytes:
-    header = _canonical({**public.header(), "blobs": lengths})
-    return b"photoguard carrier" + struct.pack(">BI", public.version, number) + header
+def _associated(header: bytes, version: int, number: int) -> bytes:
+    return b"photoguard carrier" + struct.pack(">BI", version, number) + header
 
 
 def seal(
@@ -232,9 +257,10 @@ def seal(
 def _seal(empty: PublicFile, keys: Sequence[bytes], contents: Sequence[bytes]) -> PublicFile:
     padded = [_pad(content) for content in contents]
     lengths = [len(p) + TAG for p in padded]
+    header = _canonical({**empty.header(), "blobs": lengths})
     # A key encrypts one message in its life, so the nonce can be constant.
     carriers = tuple(
-        ChaCha20Poly1305(key).encrypt(bytes(12), plain, _associated(empty, lengths, number))
+        ChaCha20Poly1305(key).encrypt(bytes(12), plain, _associated(header, empty.version, number))
         for number, (key, plain) in enumerate(zip(keys, padded, strict=True))
     )
     return replace(empty, carriers=carriers)
@@ -244,7 +270,7 @@ def open_carrier(public: PublicFile, number: int, key: bytes) -> bytes:
     """Decrypt and authenticate one carrier: 0 is the metadata, faces count from 1, the last is everything."""
     if not 0 <= number < len(public.carriers):
         raise DamagedError(f"the picture has no face {number}")
-    associated = _associated(public, [len(c) for c in public.carriers], number)
+    associated = _associated(public.canonical_header, public.version, number)
     try:
         return _unpad(ChaCha20Poly1305(key).decrypt(bytes(12), public.carriers[number], associated))
     except InvalidTag:

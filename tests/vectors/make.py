@@ -27,7 +27,7 @@ from photoguard import envelope, identities, methods, png, sealed
 from photoguard.envelope import PublicFace, PublicFile
 from photoguard.errors import PhotoguardError
 from photoguard.features import FeatureFile
-from photoguard.geometry import Box, owned
+from photoguard.geometry import Box, Owners
 from photoguard.identities import Recipients
 from photoguard.images import Photo, decode
 from photoguard.metadata import Metadata
@@ -152,7 +152,7 @@ def scene(
     pixels, alpha = photo.pixels.copy(), None if photo.alpha is None else photo.alpha.copy()
     sealed_faces, grants = [], []
     for n, box in enumerate(boxes):
-        mine, patch = owned(list(boxes), n), photo.pixels[box.window].copy()
+        mine, patch = Owners.of(boxes).mask(n), photo.pixels[box.window].copy()
         patch[~mine] = 0
         hidden = b"" if photo.alpha is None else stored(photo.alpha[box.window].astype(">u2").tobytes())
         public = b"W" + FLAT_WEBP if webp and n == 0 else b"P" + png_of(patch)
