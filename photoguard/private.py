@@ -112,9 +112,9 @@ class PrivateFile:
         """Of the format."""
         return 1 if self.seal is None else VERSION
 
-    def fits(self, envelope: bytes) -> bool:
-        """Whether a public envelope with this SHA-256 is the one that was sealed."""
-        return self.seal is None or self.seal.envelope == envelope
+    def fits(self, envelope: bytes, faces: int) -> bool:
+        """Whether a public envelope with this SHA-256 and so many faces is the one that was sealed."""
+        return self.seal is None or (self.seal.envelope, self.seal.faces) == (envelope, faces)
 
     def to_bytes(self) -> bytes:
         """The envelope, to be encrypted with age."""
@@ -194,9 +194,9 @@ def _verified(file: PrivateFile, seal: Seal) -> PrivateFile:
     held = [(grant.number, grant.secret(VERSION)) for grant in file.grants]
     held += [(METADATA, file.metadata_key)] if file.metadata_key else []
     held += [(seal.faces + 1, file.everything_key)] if file.everything_key else []
-    for number, secret in held:
-        if number >= len(seal.commitments) or seal.commitments[number] != commitment(number, secret):
-            raise DamagedError("the private file opens something else than what was sealed")
+    beyond = any(grant.number > seal.faces for grant in file.grants)
+    if beyond or any(seal.commitments[number] != commitment(number, secret) for number, secret in held):
+        raise DamagedError("the private file opens something else than what was sealed")
     if file.portable is not None and sha256(file.portable).digest() != seal.envelope:
         raise DamagedError("the private file carries another photo's data")
     return file

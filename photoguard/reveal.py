@@ -141,7 +141,7 @@ def _public(chunk: bytes | None, private: Sequence[PrivateFile]) -> envelope.Pub
     if any(file.photo_id != public.photo_id for file in private):
         raise DamagedError("the private file belongs to another photo", "look for the one made with it")
     digest = sha256(carried).digest()
-    if any(file.version != public.version or not file.fits(digest) for file in private):
+    if any(file.version != public.version or not file.fits(digest, len(public.faces)) for file in private):
         raise DamagedError(
             "the picture's sealed data is not what was sealed first", "get it again from where it came from"
         )
@@ -179,7 +179,7 @@ def _put_back(photo: Photo, public: envelope.PublicFile, grant: Grant, own: NDAr
     _same_kind(patch, place)
     np.copyto(place, as_grey(patch) if photo.grey else patch, where=own[..., None])
     if photo.alpha is not None and alpha is not None:
-        np.copyto(photo.alpha[face.box.window], alpha.astype(photo.alpha.dtype), where=own)
+        np.copyto(photo.alpha[face.box.window], _as_deep(alpha, photo.alpha.dtype), where=own)
 
 
 def _method(name: str) -> methods.Method:
@@ -192,6 +192,12 @@ def _method(name: str) -> methods.Method:
 def _same_kind(patch: NDArray[Any], place: NDArray[Any]) -> None:
     if patch.shape != place.shape or patch.dtype != place.dtype:
         raise DamagedError("a sealed face does not fit its place", CHANGED_HINT)
+
+
+def _as_deep(alpha: NDArray[Any], depth: np.dtype[Any]) -> NDArray[Any]:
+    if alpha.max() > np.iinfo(depth).max:  # 300 in 8 bits would come back as 44
+        raise DamagedError("a sealed face's alpha is deeper than the photo")
+    return alpha.astype(depth)
 
 
 def _content(public: envelope.PublicFile, grant: Grant) -> tuple[bytes, NDArray[Any] | None]:

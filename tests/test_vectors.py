@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+import zlib
 from base64 import b64decode
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 
-from photoguard import envelope, identities, images, methods, reveal, sealed
+from photoguard import envelope, identities, images, methods, opening, reveal, sealed
 from photoguard.envelope import PublicFile
 from photoguard.errors import DamagedError, PhotoguardError, WrongKeyError
 from photoguard.features import FeatureFile
@@ -21,6 +22,8 @@ from photoguard.methods import avp_keys, avp_payload
 from photoguard.private import PrivateFile
 
 FOLDER = Path(__file__).parent / "vectors"
+TEXT, RECIPIENT = identities.generate()
+OURS, US = identities.Identity(TEXT.splitlines()[-1].encode()), identities.Recipients((RECIPIENT,))
 ERRORS: dict[str, type[PhotoguardError]] = {"damaged": DamagedError, "wrong-key": WrongKeyError}
 
 
@@ -57,15 +60,27 @@ def as_carrier(vector: Vector) -> None:
 
 
 def as_picture(vector: Vector) -> None:
-    private = [PrivateFile.from_bytes(b64decode(text)) for text in vector.fields["private"]]
+    """The whole way: private files are sealed first, so that choosing among them is tested too."""
+    sealed_files = {
+        f"{number}.priv": identities.seal(b64decode(text), US)
+        for number, text in enumerate(vector.fields["private"])
+    }
+    private = opening.open_private(sealed_files, [OURS]).files
     restored = reveal.reveal(vector.body, private)
-    version = private[0].version
     assert [",".join(map(str, faces)) for faces in (restored.opened, restored.closed)] == [
         vector["opened"], vector["closed"],
     ]  # fmt: skip
     assert (restored.name or "") == vector["name"]
     assert restored.exact is (vector["exact"] == "yes")
-    assert sealed.fingerprint(restored.photo, version).hex() == vector["restored"]
+    if "near" in vector.fields:  # networks round differently from machine to machine
+        assert_near(restored.photo.pixels, vector)
+    else:
+        assert sealed.fingerprint(restored.photo, private[0].version).hex() == vector["restored"]
+
+
+def assert_near(pixels: np.ndarray, vector: Vector) -> None:
+    expected = np.frombuffer(zlib.decompress(b64decode(vector["near"])), pixels.dtype).reshape(pixels.shape)
+    assert np.abs(pixels.astype(int) - expected).max() <= int(vector["within"])
 
 
 def as_age(vector: Vector) -> None:
@@ -130,5 +145,6 @@ def generator() -> ModuleType:
     # Dataclasses look their module up by name.
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(sys.modules, "make", module)
+        patch.syspath_prepend(FOLDER)
         spec.loader.exec_module(module)
     return module

@@ -9,185 +9,65 @@ hold what they should are kept. No key here ever protected anything.
 from __future__ import annotations
 
 import json
+import re
 import struct
 import textwrap
-import zlib
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+import version2
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
+from gaps import gap_vectors
+from stones import (
+    BASE,
+    BOXES,
+    CARRIERS,
+    CHUNK,
+    FLAT_CHIP_WEBP,
+    FLAT_WEBP,
+    HEADER,
+    IDENTITY,
+    KEYS,
+    OTHER_ID,
+    PASSPHRASE,
+    PHOTO_ID,
+    SECRET_HEADER,
+    SECRETS,
+    STRANGER,
+    Grant,
+    Photo,
+    PrivateFile,
+    Scene,
+    Vector,
+    associated,
+    canonical,
+    chunk,
+    damaged,
+    fingerprint,
+    gradient,
+    pack,
+    pad,
+    png_of,
+    raw,
+    scene,
+    stored,
+)  # fmt: skip
 
-from photoguard import envelope, identities, methods, png, sealed
-from photoguard.envelope import PublicFace, PublicFile
+from photoguard import identities, methods
 from photoguard.errors import PhotoguardError
 from photoguard.features import FeatureFile
-from photoguard.geometry import Box, Owners
+from photoguard.geometry import Box
 from photoguard.identities import Recipients
-from photoguard.images import Photo, decode
-from photoguard.metadata import Metadata
+from photoguard.images import decode
 from photoguard.methods import avp_keys, avp_payload
-from photoguard.private import Grant, PrivateFile
 
 HERE = Path(__file__).parent
-PHOTO_ID, OTHER_ID = bytes(range(16)), bytes(range(16, 32))
-KEYS = [bytes([0xA0 + n]) * 32 for n in range(4)]  # metadata, face 1, face 2, nobody's
-BOXES = [Box(2, 2, 8, 8), Box(12, 4, 10, 8)]
-IDENTITY = "AGE-SECRET-KEY-1Z2FJSMMDLY6RT0URMRSMDCNSDF0QKWRF9ZD837RL8JZ0Q49G4F8QYR2VUE"
-STRANGER = "AGE-SECRET-KEY-1UDEPTJM4EUR9SRUATFND9E44N6NXAKPFUYX5YHRJK5FFARE7CQ3SGV40LD"
-PASSPHRASE = "four random words here"
-# 8 x 8 pixels of (200, 60, 30); made once, because encoders change from release to release.
-FLAT_CHIP_WEBP = b64decode("UklGRh4AAABXRUJQVlA4TBEAAAAvF8AFAAdQniLXo/+BiOh/AAA=")  # 24 x 24
-FLAT_WEBP = b64decode("UklGRh4AAABXRUJQVlA4TBEAAAAvB8ABAAdQniLXo/+BiOh/AAA=")
-
-
-@dataclass(frozen=True)
-class Vector:
-    """One file: what to read it as, what must come of it, and its bytes."""
-
-    expect: str  # ok, damaged or wrong-key
-    reads: str  # public, private, carrier, picture, age, features or chip
-    comment: str
-    body: bytes
-    fields: dict[str, Any] = field(default_factory=dict)
-
-    def text(self) -> str:
-        """The file: a header of lines, an empty line, the bytes in base64."""
-        lines = [f"expect: {self.expect}", f"reads: {self.reads}"]
-        for name, value in self.fields.items():
-            lines += [f"{name}: {one}" for one in (value if isinstance(value, list) else [value])]
-        body = textwrap.fill(b64encode(self.body).decode(), 76)
-        return "\n".join([*lines, f"comment: {self.comment}", "", body, ""])
-
-
-def damaged(reads: str, says: str, comment: str, body: bytes, **fields: Any) -> Vector:
-    """A vector with a fault; `says` is a piece of our own message, so that the right check is the one that fails."""
-    return Vector("damaged", reads, comment, body, {**fields, "says": says})
-
-
-# Building stones that do not depend on the release of an encoder
-
-
-def stored(data: bytes) -> bytes:
-    """A zlib stream of one stored block."""
-    size = len(data)
-    return (
-        b"\x78\x01\x01"
-        + struct.pack("<HH", size, size ^ 0xFFFF)
-        + data
-        + struct.pack(">I", zlib.adler32(data))
-    )
-
-
-def png_of(pixels: np.ndarray[Any, Any], chunks: Sequence[tuple[bytes, bytes]] = ()) -> bytes:
-    """(H, W, C) pixels as an uncompressed PNG; C is 1, 3 or 4."""
-    height, width, channels = pixels.shape
-    kind, depth = {1: 0, 3: 2, 4: 6}[channels], 8 * pixels.itemsize
-    rows = pixels.astype(f">u{pixels.itemsize}").reshape(height, -1)
-    data = b"".join(b"\0" + row.tobytes() for row in rows)
-    head = struct.pack(">IIBBBBB", width, height, depth, kind, 0, 0, 0)
-    body = [(b"IHDR", head), *chunks, (b"IDAT", stored(data)), (b"IEND", b"")]
-    return png.START + b"".join(chunk(*one) for one in body)
-
-
-def chunk(kind: bytes, body: bytes) -> bytes:
-    """One PNG chunk."""
-    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-
-
-def raw(
-    header: Any, blobs: Sequence[bytes], magic: bytes = b"PGRD", version: int = 1, more: int = 0
-) -> bytes:
-    """An envelope without any check; a header that is not text is written as canonical JSON."""
-    text = header if isinstance(header, bytes) else envelope._canonical(header)
-    return b"".join([magic, struct.pack(">BI", version, len(text) + more), text, *blobs])
-
-
-# The photo that all of them are about
-
-
-@dataclass(frozen=True)
-class Scene:
-    """A photo, what was made of it, and how to write that as a PNG."""
-
-    original: Photo
-    picture: Photo
-    public: PublicFile
-    private: PrivateFile
-
-    def png(self, body: bytes | None = None, chunks: Sequence[tuple[bytes, bytes]] | None = None) -> bytes:
-        """The public picture, with another carrier or other chunks when given."""
-        ours = [(png.CHUNK, self.public.to_bytes() if body is None else body)]
-        pixels = self.picture.pixels[..., :1] if self.picture.grey else self.picture.pixels
-        if self.picture.alpha is not None:
-            pixels = np.dstack([pixels, self.picture.alpha])
-        return png_of(pixels, ours if chunks is None else chunks)
-
-
-def gradient(dtype: type = np.uint8, grey: bool = False) -> np.ndarray[Any, Any]:
-    """24 x 16 pixels that differ from each other."""
-    y, x = np.mgrid[:16, :24]
-    pixels = np.stack([x * 9, y * 13, (x * 7 + y * 5) % 256], axis=-1)
-    if grey:
-        pixels = np.repeat(pixels[..., :1], 3, axis=-1)
-    return (pixels * (257 if dtype is np.uint16 else 1)).astype(dtype)
-
-
-def scene(
-    photo: Photo | None = None, boxes: Sequence[Box] = BOXES, *, contents: dict[int, bytes] | None = None,
-    checks: dict[int, bytes] | None = None, exact: bool = True, metadata: bytes | None = None,
-    method: str = "solid", webp: bool = False,
-) -> Scene:  # fmt: skip
-    """The photo with every box covered; `contents`, `checks` and `metadata` stand in for the right ones."""
-    photo = photo or Photo(
-        gradient(), metadata=Metadata("JPEG", b"MM\0*\0\0\0\x08\0\0", (("Comment", "hi"),), b"<x/>")
-    )
-    if webp:
-        photo.pixels[boxes[0].window] = (200, 60, 30)
-    pixels, alpha = photo.pixels.copy(), None if photo.alpha is None else photo.alpha.copy()
-    sealed_faces, grants = [], []
-    for n, box in enumerate(boxes):
-        mine, patch = Owners.of(boxes).mask(n), photo.pixels[box.window].copy()
-        patch[~mine] = 0
-        hidden = b"" if photo.alpha is None else stored(photo.alpha[box.window].astype(">u2").tobytes())
-        public = b"W" + FLAT_WEBP if webp and n == 0 else b"P" + png_of(patch)
-        sealed_faces.append(
-            (contents or {}).get(n + 1) or envelope.pack({"kind": "face"}, [public, hidden], 1)
-        )
-        check = (checks or {}).get(n + 1) or methods.digest(patch)
-        grants.append(Grant(n + 1, KEYS[n + 1], check, b""))
-        pixels[box.window][mine] = np.iinfo(pixels.dtype).max // 2
-        if alpha is not None:
-            alpha[box.window] = np.iinfo(alpha.dtype).max
-    picture = replace(photo, pixels=pixels, alpha=alpha, metadata=Metadata())
-    empty = PublicFile(
-        PHOTO_ID, photo.width, photo.height, tuple(PublicFace(b, method) for b in boxes), (), 1
-    )
-    facts = metadata or first_metadata(photo, exact)
-    public_file = envelope._seal(empty, KEYS[: len(boxes) + 1], [facts, *sealed_faces])
-    private = PrivateFile(PHOTO_ID, sealed.fingerprint(picture, 1), KEYS[0], tuple(grants))
-    return Scene(photo, picture, public_file, private)
-
-
-def first_metadata(photo: Photo, exact: bool) -> bytes:
-    """Metadata as version 1 packed it."""
-    found, same = photo.metadata, sealed.fingerprint(photo, 1).hex() if exact else ""
-    header = {"exact": same, "format": found.format, "kind": "metadata", "name": "photo.jpg"}
-    text = json.dumps(dict(found.texts), sort_keys=True).encode()
-    return envelope.pack(header, [found.exif, found.xmp, text], 1)
-
-
-BASE = scene()
-HEADER = {**BASE.public.header(), "blobs": [len(c) for c in BASE.public.carriers]}
-CARRIERS = list(BASE.public.carriers)
-SECRET_HEADER = {"blobs": [32, 64, 64, 32], "faces": [1, 2], "id": PHOTO_ID.hex(), "kind": "private",
-                 "metadata": True, "portable": False}  # fmt: skip
-SECRETS = [BASE.private.picture, *(g.key + g.check for g in BASE.private.grants), KEYS[0]]
 
 
 # The public envelope
@@ -196,7 +76,7 @@ SECRETS = [BASE.private.picture, *(g.key + g.check for g in BASE.private.grants)
 def public_vectors() -> dict[str, Vector]:
     """What a reader decides without any key."""
     good = BASE.public.to_bytes()
-    text = envelope._canonical(HEADER)
+    text = canonical(HEADER)
 
     def bad(says: str, comment: str, body: bytes) -> Vector:
         return damaged("public", says, comment, body)
@@ -309,8 +189,8 @@ def private_vectors() -> dict[str, Vector]:
     numbers, parts = "face numbers are damaged", "parts do not match"
     return {
         "ok": ok("Two faces and metadata.", good),
-        "ok-one-face": ok("Face 2 alone, without metadata.", good.granting([2], None)),
-        "ok-metadata-only": ok("No face, only the metadata.", replace(good, grants=())),
+        "ok-one-face": ok("Face 2 alone, without metadata.", good.granting([2], False)),
+        "ok-metadata-only": ok("No face, only the metadata.", good.granting([], True)),
         "ok-portable": ok("The carrier travels here.", replace(good, portable=BASE.public.to_bytes())),
         "ok-feature": ok(
             "Face 1 has a private feature.", replace(good, grants=(replace(good.grants[0], feature=b"feature"),))),
@@ -395,16 +275,23 @@ def resealed(number: int, padded: bytes) -> bytes:
     lengths[number] = len(padded) + 16
     header = BASE.public.header()
     blobs = [
-        ChaCha20Poly1305(key).encrypt(bytes(12), padded if n == number else envelope._pad(content), aad)
+        ChaCha20Poly1305(key).encrypt(bytes(12), padded if n == number else pad(content), aad)
         for n, (key, content) in enumerate(zip(KEYS, opened(), strict=False))
-        for aad in [envelope._associated(BASE.public, lengths, n)]
+        for aad in [associated(header, lengths, n)]
     ]
     return raw({**header, "blobs": lengths}, blobs)
 
 
 def opened() -> list[bytes]:
     """What the base scene's carriers hold."""
-    return [envelope.open_carrier(BASE.public, n, KEYS[n]) for n in range(3)]
+    lengths = [len(carrier) for carrier in CARRIERS]
+    plain = [
+        ChaCha20Poly1305(KEYS[n]).decrypt(
+            bytes(12), CARRIERS[n], associated(BASE.public.header(), lengths, n)
+        )
+        for n in range(3)
+    ]
+    return [one[4 : 4 + int.from_bytes(one[:4], "big")] for one in plain]
 
 
 def carrier_vectors() -> dict[str, Vector]:
@@ -425,7 +312,7 @@ def carrier_vectors() -> dict[str, Vector]:
     flipped = [CARRIERS[0], CARRIERS[1][:-1] + bytes([CARRIERS[1][-1] ^ 1]), CARRIERS[2]]
     first = [CARRIERS[0], bytes([CARRIERS[1][0] ^ 0x80]) + CARRIERS[1][1:], CARRIERS[2]]
     short = [CARRIERS[0], CARRIERS[1][:-1], CARRIERS[2]]
-    faces, frame = HEADER["faces"], envelope._pad(opened()[1])
+    faces, frame = HEADER["faces"], pad(opened()[1])
     length = len(opened()[1])
     padding = "padding is damaged"
     return {
@@ -470,7 +357,7 @@ def picture_vectors() -> dict[str, Vector]:
     def ok(comment: str, made: Scene, private: Sequence[PrivateFile] = (), **fields: Any) -> Vector:
         given = list(private) or [made.private]
         expected = {"opened": "1,2", "closed": "", "name": "photo.jpg", "exact": "yes",
-                    "restored": sealed.fingerprint(made.original, 1).hex(), **fields}  # fmt: skip
+                    "restored": fingerprint(made.original).hex(), **fields}  # fmt: skip
         body = made.png(chunks=[] if given[0].portable else None)
         return Vector("ok", "picture", comment, body, {"private": encoded(given), **expected})
 
@@ -482,14 +369,12 @@ def picture_vectors() -> dict[str, Vector]:
         return bad(says, comment, made.png(), [made.private])
 
     def face(blobs: Sequence[bytes], **header: Any) -> dict[int, bytes]:
-        return {1: envelope.pack({"kind": "face", **header}, blobs, 1)}
+        return {1: pack({"kind": "face", **header}, blobs)}
 
     def facts(text: bytes = b"{}", blobs: Sequence[bytes] = (b"", b""), **header: Any) -> bytes:
-        return envelope.pack(
-            {"exact": "", "format": "", "kind": "metadata", "name": "", **header}, [*blobs, text], 1
-        )
+        return pack({"exact": "", "format": "", "kind": "metadata", "name": "", **header}, [*blobs, text])
 
-    ours = (png.CHUNK, BASE.public.to_bytes())
+    ours = (CHUNK, BASE.public.to_bytes())
     alpha = Photo(gradient(), alpha=gradient()[..., 0])
     overlap = [Box(2, 2, 12, 12), Box(8, 6, 10, 6)]
     one = scene(boxes=overlap, exact=False)
@@ -515,10 +400,10 @@ def picture_vectors() -> dict[str, Vector]:
         "ok-overlap": ok("The boxes overlap; the smaller one owns what they share.", scene(boxes=overlap)),
         "ok-overlap-one": ok(
             "Only face 2 of two that overlap; face 1 stays covered.", one, [one.private.granting([2], False)],
-            opened="2", closed="1", name="", exact="no", restored=sealed.fingerprint(Photo(shown), 1).hex()),
+            opened="2", closed="1", name="", exact="no", restored=fingerprint(Photo(shown)).hex()),
         "ok-two-files": ok(
             "Two private files add up.", BASE,
-            [BASE.private.granting([1], False), replace(BASE.private, grants=BASE.private.grants[1:])]),
+            [BASE.private.granting([1], False), BASE.private.granting([2], True)]),
         "ok-portable": ok("The carrier travels in the private file.", BASE,
                           [replace(BASE.private, portable=BASE.public.to_bytes())]),
         "two-chunks": bad("more than one", "Two pgRd chunks.", BASE.png(chunks=[ours, ours])),
@@ -604,6 +489,9 @@ def age_vectors() -> dict[str, Vector]:
     def bad(says: str, comment: str, data: bytes) -> Vector:
         return damaged("age", says, comment, data, **us)
 
+    def worked(factor: bytes) -> bytes:
+        return re.sub(rb"(\n-> scrypt \S+ )\d+", rb"\g<1>" + factor, locked)
+
     return {
         "ok": Vector("ok", "age", "Sealed to an X25519 recipient.", good, us),
         "ok-armored": Vector("ok", "age", "The same in ASCII armor.", armored, us),
@@ -629,6 +517,9 @@ def age_vectors() -> dict[str, Vector]:
         "cut-header": bad("cut short", "The header is cut within a stanza.", good[:60]),
         "trailing-byte": bad("is damaged", "A byte after the end.", good + b"\0"),
         "version-2": bad("not an age file", "age-encryption.org/v2.", good.replace(b"/v1", b"/v2", 1)),
+        "work-21": damaged("age", "work factor", "scrypt's work factor is 21.", worked(b"21"), passphrase=PASSPHRASE),
+        "work-text": damaged("age", "work factor", "scrypt's work factor is 1x.", worked(b"1x"), passphrase=PASSPHRASE),
+        "work-zero": damaged("age", "work factor", "scrypt's work factor is 018.", worked(b"018"), passphrase=PASSPHRASE),
         "no-recipient": bad("names no recipient", "A header without a stanza.", good[:21] + good[end:]),
         "empty": bad("not an age file", "No bytes.", b""),
         "not-an-envelope": bad("not photoguard data", "The plaintext is something else.", other),
@@ -838,7 +729,7 @@ GROUPS: dict[str, Callable[[], dict[str, Vector]]] = {
     "public": public_vectors,
     "private": private_vectors,
     "carrier": carrier_vectors,
-    "picture": picture_vectors,
+    "picture": lambda: picture_vectors() | gap_vectors(),
     "age": age_vectors,
     "features": features_vectors,
     "chip": chip_vectors,
@@ -847,9 +738,11 @@ GROUPS: dict[str, Callable[[], dict[str, Vector]]] = {
 
 def vectors() -> dict[str, str]:
     """Every vector's file name and text."""
+    groups = [(group, "", make) for group, make in GROUPS.items()]
+    groups += [(group, "v2-", make) for group, make in version2.GROUPS.items()]
     return {
-        f"{group}-{name}.txt": vector.text()
-        for group, make in GROUPS.items()
+        f"{group}-{prefix}{name}.txt": vector.text()
+        for group, prefix, make in groups
         for name, vector in make().items()
     }
 
