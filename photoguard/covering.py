@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from photoguard import looks
 from photoguard.errors import DamagedError
-from photoguard.geometry import Box, owned
+from photoguard.geometry import Box, Owners
 from photoguard.images import Photo, Pixels
 from photoguard.looks import filters
 from photoguard.metadata import Metadata
@@ -41,8 +41,9 @@ def picture(photo: Photo, boxes: list[Box], covers: Sequence[Cover]) -> Photo:
     """The photo as strangers see it."""
     pixels = photo.pixels.copy()
     alpha = None if photo.alpha is None else photo.alpha.copy()
+    owners = Owners.of(boxes)
     for number, (box, one) in enumerate(zip(boxes, covers, strict=True)):
-        mine = owned(boxes, number)
+        mine = owners.mask(number)
         pixels[box.window][mine] = (as_grey(one.pixels) if photo.grey else one.pixels)[mine]
         if alpha is not None:  # an outline in the alpha channel would still show the head
             alpha[box.window] = np.iinfo(alpha.dtype).max
@@ -51,8 +52,9 @@ def picture(photo: Photo, boxes: list[Box], covers: Sequence[Cover]) -> Photo:
 
 def prove(written: Photo, boxes: list[Box], covers: Sequence[Cover]) -> None:
     """Compare a written picture's covers with what has to be there, drawn anew wherever that is possible."""
+    owners = Owners.of(boxes)
     for number, (box, one) in enumerate(zip(boxes, covers, strict=True)):
-        mine, expected = owned(boxes, number), one.pixels
+        mine, expected = owners.mask(number), one.pixels
         shown, alpha = written.pixels[box.window], written.alpha
         if one.look in looks.FIXED:
             expected = looks.draw(one.look, box.height, box.width, shown.dtype)

@@ -29,6 +29,9 @@ BLOB_LIMIT = (1 << 31) - 1
 FACE_LIMIT = 4096
 BLOBS_LIMIT = FACE_LIMIT + 5  # a portable private file: fingerprint, seal, faces, two keys, public envelope
 SIDE_LIMIT = 1 << 20
+# All covers together may have so many pixels, or twice the photo's: by the version of the envelope. Version 1
+# had no limit, so its files get one that no photo with faces comes near; it only bounds a reader's work.
+AREA_LIMIT = {1: 512_000_000, 2: 32_000_000}
 NAME = re.compile(r"[a-z0-9]{1,16}")  # of a method or a look
 
 KEY = 32
@@ -149,8 +152,8 @@ class PublicFile:
         return {"faces": faces, "id": self.photo_id.hex(), "kind": "public", "size": size}
 
     @cached_property
-    def canonical(self) -> bytes:
-        """The header's bytes, which every carrier is bound to: made once, not once for each of 4096 faces."""
+    def canonical_header(self) -> bytes:
+        """The header as it stands in the envelope; each of thousands of carriers is bound to it."""
         return _canonical({**self.header(), "blobs": [len(carrier) for carrier in self.carriers]})
 
     def to_bytes(self) -> bytes:
@@ -173,7 +176,24 @@ class PublicFile:
         ):
             raise DamagedError("faces and blobs do not match")
         parsed = tuple(_public_face(face, size[0], size[1], version) for face in faces)
+        if sum(face.box.area for face in parsed) > area_limit(size[0], size[1], version):
+            raise DamagedError("the covers have more pixels than a photo of this size may have")
         return PublicFile(photo_id(header), size[0], size[1], parsed, tuple(blobs), version)
+
+
+def area_limit(width: int, height: int, version: int) -> int:
+    """How many pixels all boxes of a photo may have together."""
+    return max(2 * width * height, AREA_LIMIT[version])
+
+
+def refuse_area(boxes: Sequence[Box], width: int, height: int) -> None:
+    """What no reader may open is not written."""
+    area, limit = sum(box.area for box in boxes), area_limit(width, height, version=2)
+    if area > limit:
+        raise UsageError(
+            f"the {len(boxes)} covers overlap so much that they have {area} pixels, more than {limit}",
+            "choose a smaller --margin, or cover one large --region",
+        )
 
 
 def _is_box(value: Any) -> bool:
@@ -222,7 +242,7 @@ def _unpad(padded: bytes) -> bytes:
     return padded[4 : 4 + length]
 
 
-def _associated(version: int, number: int, header: bytes) -> bytes:
+def _associated(header: bytes, version: int, number: int) -> bytes:
     return b"photoguard carrier" + struct.pack(">BI", version, number) + header
 
 
@@ -237,10 +257,11 @@ def seal(
 
 def _seal(empty: PublicFile, keys: Sequence[bytes], contents: Sequence[bytes]) -> PublicFile:
     padded = [_pad(content) for content in contents]
-    header = _canonical({**empty.header(), "blobs": [len(p) + TAG for p in padded]})
+    lengths = [len(p) + TAG for p in padded]
+    header = _canonical({**empty.header(), "blobs": lengths})
     # A key encrypts one message in its life, so the nonce can be constant.
     carriers = tuple(
-        ChaCha20Poly1305(key).encrypt(bytes(12), plain, _associated(empty.version, number, header))
+        ChaCha20Poly1305(key).encrypt(bytes(12), plain, _associated(header, empty.version, number))
         for number, (key, plain) in enumerate(zip(keys, padded, strict=True))
     )
     return replace(empty, carriers=carriers)
@@ -250,7 +271,7 @@ def open_carrier(public: PublicFile, number: int, key: bytes) -> bytes:
     """Decrypt and authenticate one carrier: 0 is the metadata, faces count from 1, the last is everything."""
     if not 0 <= number < len(public.carriers):
         raise DamagedError(f"the picture has no face {number}")
-    associated = _associated(public.version, number, public.canonical)
+    associated = _associated(public.canonical_header, public.version, number)
     try:
         return _unpad(ChaCha20Poly1305(key).decrypt(bytes(12), public.carriers[number], associated))
     except InvalidTag:

@@ -63,6 +63,10 @@ class Box:
         bottom += (cell.y - bottom) % cell.height
         return Box(left, top, right - left, bottom - top)
 
+    def moved(self, right: int, down: int) -> Box:
+        """The box elsewhere."""
+        return Box(self.x + right, self.y + down, self.width, self.height)
+
     def clipped(self, width: int, height: int) -> Box:
         """The part of the box on a width x height photo; its area is 0 when there is none."""
         left, top = min(max(self.x, 0), width), min(max(self.y, 0), height)
@@ -96,23 +100,55 @@ def upright_cell(columns: int, rows: int, orientation: int, width: int, height: 
     return Box(left, top, columns, rows)
 
 
-def owned(boxes: list[Box], number: int) -> NDArray[np.bool_]:
-    """Which pixels of box `number` are its own: the smallest box that holds a pixel owns it.
+@dataclass(frozen=True)
+class Owners:
+    """Whose each covered pixel is: the smallest box that holds a pixel owns it, of equal ones the first.
 
-    Equal areas go to the lower number. Every covered pixel is so sealed exactly once, for one face's key.
+    Every covered pixel is so sealed exactly once, for one face's key.
     """
+
+    boxes: tuple[Box, ...]
+    contested: tuple[bool, ...]  # whether another box overlaps this one
+    x: int
+    y: int
+    map: NDArray[np.int16]  # the owner's number at every pixel of contested boxes; its corner is at (x, y)
+
+    @staticmethod
+    def of(boxes: Sequence[Box]) -> Owners:
+        """Paint all boxes that overlap into one map, large ones first: linear in their pixels."""
+        import numpy as np
+
+        contested = _contested(boxes)
+        among = [n for n, shared in enumerate(contested) if shared]
+        x = min((boxes[n].x for n in among), default=0)
+        y = min((boxes[n].y for n in among), default=0)
+        right = max((boxes[n].x + boxes[n].width for n in among), default=x)
+        bottom = max((boxes[n].y + boxes[n].height for n in among), default=y)
+        painted = np.full((bottom - y, right - x), -1, dtype=np.int16)
+        for n in sorted(among, key=lambda n: (boxes[n].area, n), reverse=True):
+            painted[boxes[n].moved(-x, -y).window] = n
+        return Owners(tuple(boxes), contested, x, y, painted)
+
+    def mask(self, number: int) -> NDArray[np.bool_]:
+        """Which pixels of box `number` are its own."""
+        import numpy as np
+
+        box = self.boxes[number]
+        if not self.contested[number]:
+            return np.ones((box.height, box.width), dtype=np.bool_)
+        return np.asarray(self.map[box.moved(-self.x, -self.y).window] == number)
+
+
+def _contested(boxes: Sequence[Box]) -> tuple[bool, ...]:
+    """Which boxes overlap another: each with all, in one go."""
     import numpy as np
 
-    box = boxes[number]
-    mine = np.ones((box.height, box.width), dtype=bool)
-    for other_number, other in enumerate(boxes):
-        if other_number == number or not box.overlaps(other):
-            continue
-        if (other.area, other_number) < (box.area, number):
-            left, top = max(other.x - box.x, 0), max(other.y - box.y, 0)
-            right, bottom = other.x + other.width - box.x, other.y + other.height - box.y
-            mine[top : max(bottom, 0), left : max(right, 0)] = False
-    return mine
+    sides = np.array([(b.x, b.y, b.x + b.width, b.y + b.height) for b in boxes], np.int64).reshape(-1, 4)
+    left, top, right, bottom = np.ascontiguousarray(sides.T)
+    return tuple(
+        bool(np.count_nonzero((left < r) & (top < b) & (right > x) & (bottom > y)) > 1)  # itself is one
+        for x, y, r, b in sides
+    )
 
 
 def similarity(source: Points, target: Points) -> NDArray[np.float64]:

@@ -24,21 +24,24 @@ class Opened:
 
 
 def open_private(
-    private: Mapping[str, bytes],
+    private: Mapping[str, bytes | PhotoguardError],
     keys: Sequence[Identity],
     ask: Ask | None = None,
     makers: Makers | None = None,
 ) -> Opened:
     """Those private files that these keys open and that belong to one sealing; none at all is an error.
 
-    `private` has names, for messages, and bytes; the photo's own file comes first. Whoever can write beside a
-    picture can add private files: one by you counts before one by somebody known, and that before one by
-    somebody unknown. The first in that order decides; what does not belong to it is named and passed over.
+    `private` has names, for messages, and bytes, or why there are none; the photo's own file comes first.
+    Whoever can write beside a picture can add private files: one by you counts before one by somebody known,
+    and that before one by somebody unknown. The first in that order decides; what does not belong to it is
+    named and passed over.
     """
     opened: dict[str, PrivateFile] = {}
     failed: dict[str, PhotoguardError] = {}
     for name, data in private.items():
         try:
+            if isinstance(data, PhotoguardError):
+                raise data
             opened[name] = PrivateFile.from_bytes(identities.unseal(data, keys, ask))
         except PhotoguardError as error:
             failed[name] = error

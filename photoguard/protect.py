@@ -16,6 +16,7 @@ from photoguard import (
     files,
     identities,
     images,
+    limits,
     methods,
     png,
     profile,
@@ -25,7 +26,7 @@ from photoguard import (
 )
 from photoguard.detection import DetectionSettings, Face, detect
 from photoguard.errors import DamagedError, DoubtError, NoFaceError, UsageError
-from photoguard.geometry import Box, chip_scale, owned
+from photoguard.geometry import Box, Owners, chip_scale
 from photoguard.identities import Identity, Recipients
 from photoguard.images import Photo
 from photoguard.methods import avp, avp_payload
@@ -52,7 +53,7 @@ class Options:
     margin: float = MARGIN
     uncertain: Literal["cover", "drop", "fail"] = "cover"
     portable: bool = False
-    max_pixels: int = images.PIXEL_CAP
+    max_pixels: int = limits.PIXEL_CAP
 
 
 @dataclass(frozen=True)
@@ -99,11 +100,14 @@ def protect(
     boxes = [_region(face.box.grown(options.margin), photo) for face in faces if face]
     boxes += [_region(box, photo) for box in options.regions]
     faces += [None] * len(options.regions)
-    own = [number for number in range(len(boxes)) if owned(boxes, number).any()]  # others cover the rest
+    owners = Owners.of(boxes)
+    own = [number for number in range(len(boxes)) if owners.mask(number).any()]  # others cover the rest
     boxes, faces = [boxes[n] for n in own], [faces[n] for n in own]
     if not boxes:
         raise no_face(source)
-    patches = _patches(photo, boxes)
+    envelope.refuse_area(boxes, photo.width, photo.height)
+    owners = Owners.of(boxes)
+    patches = _patches(photo, boxes, owners)
     parts = methods.method(options.method).seal(options.method, patches, options.settings)
     covers = [covering.cover(options.method, patch, options.settings.strength) for patch in patches]
     chips, notices = _chips(photo, faces, options, recipients, progress)
@@ -119,8 +123,8 @@ def protect(
         [
             sealed.pack_metadata(photo, source.name, options.settings.exact, mode),
             *(
-                sealed.pack_face(part.public, _own_alpha(photo, boxes, number))
-                for number, part in enumerate(parts)
+                sealed.pack_face(part.public, _own_alpha(photo, box, owners.mask(number)))
+                for number, (box, part) in enumerate(zip(boxes, parts, strict=True))
             ),
             sealed.pack_everything(photo.metadata),
         ],
@@ -189,11 +193,11 @@ def _region(box: Box, photo: Photo) -> Box:
     return clipped.on_grid(photo.grid).clipped(photo.width, photo.height)
 
 
-def _patches(photo: Photo, boxes: list[Box]) -> list[images.Pixels]:
+def _patches(photo: Photo, boxes: list[Box], owners: Owners) -> list[images.Pixels]:
     patches = []
     for number, box in enumerate(boxes):
         patch = photo.pixels[box.window].copy()
-        mine = owned(boxes, number)
+        mine = owners.mask(number)
         # What belongs to a neighbor must not be sealed under this face's key.
         patch[~mine] = patch[mine].mean(axis=0).astype(patch.dtype)
         patches.append(patch)
@@ -242,12 +246,12 @@ def _show_chips(photo: Photo, covers: list[covering.Cover], chips: dict[int, Chi
     return tuple(notices)
 
 
-def _own_alpha(photo: Photo, boxes: list[Box], number: int) -> NDArray[Any] | None:
+def _own_alpha(photo: Photo, box: Box, mine: NDArray[np.bool_]) -> NDArray[Any] | None:
     """The alpha of a face's own pixels; what belongs to a neighbor is opaque."""
     if photo.alpha is None:
         return None
-    alpha = photo.alpha[boxes[number].window].copy()
-    alpha[~owned(boxes, number)] = np.iinfo(alpha.dtype).max
+    alpha = photo.alpha[box.window].copy()
+    alpha[~mine] = np.iinfo(alpha.dtype).max
     return alpha
 
 
@@ -287,8 +291,9 @@ def protect_file(
             raise UsageError(f"{files.shown(target)} is the photo itself", "choose another name with -o")
         if not force:
             files.refuse_existing(target)
-    mode = permissions(source)
-    protection = protect(files.read_file(source), source, options, recipients, signer, progress, mode)
+    data, mode = limits.read_picture(source, options.max_pixels), permissions(source)
+    protection = protect(data, source, options, recipients, signer, progress, mode)
+    del data
     with files.staged(public.parent, force, secret) as stage:
         carrier = None if options.portable else protection.public.to_bytes()
         picture = stage.add(public.name, images.encode_public(protection.picture, carrier))
@@ -317,10 +322,9 @@ def check_written(picture: bytes, secret: bytes, protection: Protection, proof: 
         raise DamagedError("the carrier is not where it belongs")
     if chunk is not None and envelope.PublicFile.from_bytes(chunk) != protection.public:
         raise DamagedError("the carrier did not survive being written")
-    written = images.decode(picture, "the public picture", max_pixels=1 << 62)
-    if sealed.fingerprint(written) != protection.private.picture:
+    if not images.shows(picture, protection.picture):
         raise DamagedError("the public picture did not survive being written")
-    covering.prove(written, [face.box for face in protection.public.faces], protection.covers)
+    covering.prove(protection.picture, [face.box for face in protection.public.faces], protection.covers)
     if identities.stanzas(secret) != ["scrypt"] and proof:
         _prove(secret, protection, proof)
 

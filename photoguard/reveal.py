@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
@@ -10,10 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from photoguard import envelope, identities, images, methods, png, sealed, weights
+from photoguard import envelope, identities, images, limits, methods, png, sealed, weights
 from photoguard.covering import as_grey
 from photoguard.errors import DamagedError, UsageError, WrongKeyError
-from photoguard.geometry import owned
+from photoguard.geometry import Owners
 from photoguard.identities import Ask, Identity
 from photoguard.images import Photo
 from photoguard.metadata import Metadata, lost
@@ -44,7 +45,7 @@ def reveal(
     picture: bytes,
     private: Sequence[PrivateFile],
     changed: bool = False,
-    max_pixels: int = images.PIXEL_CAP,
+    max_pixels: int = limits.PIXEL_CAP,
 ) -> Restored:
     """Put back every face that the private files, all of one sealing, grant."""
     chunk = png.public_chunk(picture)  # before the pixels: a PNG cut short is damaged, not unreadable
@@ -57,7 +58,8 @@ def reveal(
     unknown = [number for number in grants if number > len(public.faces)]
     if unknown:
         raise DamagedError(f"the picture has no face {unknown[0]}")
-    restored = _paste(photo, public, [grants[number] for number in sorted(grants)])
+    _paste(photo, public, [grants[number] for number in sorted(grants)])
+    restored, opened = photo, tuple(sorted(grants))
     closed = tuple(n for n in range(1, len(public.faces) + 1) if n not in grants)
     metadata = _metadata(public, private)
     exact = False
@@ -70,13 +72,16 @@ def reveal(
     if everything is not None:
         restored = replace(restored, metadata=everything)
     name, mode = (metadata.name, metadata.mode) if metadata else (None, -1)
-    opened = tuple(sorted(grants))
     return Restored(restored, opened, closed, name, exact, altered, mode, notices=lost(restored.metadata))
 
 
-def without_carrier(data: bytes, max_pixels: int = images.PIXEL_CAP) -> Photo | None:
-    """A picture that holds no carrier, and so may be a chip."""
-    return None if png.public_chunk(data) is not None else images.decode(data, "the picture", max_pixels)
+def without_carrier(data: bytes, max_pixels: int = limits.PIXEL_CAP) -> Photo | None:
+    """A picture that holds no carrier and is small enough to be a chip."""
+    if png.public_chunk(data) is not None:
+        return None
+    if max(images.stated_size(io.BytesIO(data), "the picture")) > avp_payload.SIDE_LIMIT:
+        return None
+    return images.decode(data, "the picture", max_pixels)
 
 
 def chip_in(photo: Photo, private: Sequence[PrivateFile]) -> NDArray[np.uint8] | None:
@@ -153,25 +158,28 @@ def _altered(photo: Photo, public: envelope.PublicFile, private: Sequence[Privat
     return any(file.picture != fingerprint for file in private)
 
 
-def _paste(photo: Photo, public: envelope.PublicFile, grants: Sequence[Grant]) -> Photo:
-    pixels = photo.pixels.copy()
-    alpha = None if photo.alpha is None else photo.alpha.copy()
-    boxes = [face.box for face in public.faces]
-    for name in sorted({public.faces[grant.number - 1].method for grant in grants}):
-        mine = [grant for grant in grants if public.faces[grant.number - 1].method == name]
-        contents = [_content(public, grant) for grant in mine]
-        parts = [
-            methods.Sealed((*boxes[g.number - 1].shape, 3), pixels.dtype, content[0], g.feature, g.check)
-            for g, content in zip(mine, contents, strict=True)
-        ]
-        patches = _method(name).reveal(name, parts)
-        for grant, patch, (_, hidden_alpha) in zip(mine, patches, contents, strict=True):
-            box, own = boxes[grant.number - 1], owned(boxes, grant.number - 1)
-            _same_kind(patch, pixels[box.window])
-            pixels[box.window][own] = (as_grey(patch) if photo.grey else patch)[own]
-            if alpha is not None and hidden_alpha is not None:
-                alpha[box.window][own] = _as_deep(hidden_alpha, alpha.dtype)[own]
-    return replace(photo, pixels=pixels, alpha=alpha)
+def _paste(photo: Photo, public: envelope.PublicFile, grants: Sequence[Grant]) -> None:
+    """Put the granted faces into the photo's own arrays: one at a time, so that one patch is all they cost.
+
+    Of a face that owns no pixel nothing is opened: a stranger could ask for any amount of work with those.
+    """
+    owners = Owners.of([face.box for face in public.faces])
+    for grant in grants:
+        own = owners.mask(grant.number - 1)
+        if own.any():
+            _put_back(photo, public, grant, own)
+
+
+def _put_back(photo: Photo, public: envelope.PublicFile, grant: Grant, own: NDArray[np.bool_]) -> None:
+    face = public.faces[grant.number - 1]
+    content, alpha = _content(public, grant)
+    place = photo.pixels[face.box.window]
+    part = methods.Sealed(place.shape, place.dtype, content, grant.feature, grant.check)
+    (patch,) = _method(face.method).reveal(face.method, [part])
+    _same_kind(patch, place)
+    np.copyto(place, as_grey(patch) if photo.grey else patch, where=own[..., None])
+    if photo.alpha is not None and alpha is not None:
+        np.copyto(photo.alpha[face.box.window], _as_deep(alpha, photo.alpha.dtype), where=own)
 
 
 def _method(name: str) -> methods.Method:

@@ -32,7 +32,7 @@ SOME = settings(max_examples=300, deadline=None, suppress_health_check=list(Heal
 
 
 def key_model(blob: bytes, secret: bytes = b"s" * 32) -> bytes:
-    return envelope.pack({"kind": "keymodel"}, [secret, blob])
+    return envelope.pack({"kind": "keymodel"}, [secret, blob], 1)
 
 
 def raw(header: Any, data: bytes = b"") -> bytes:

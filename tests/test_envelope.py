@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from photoguard import envelope, sealed
 from photoguard.envelope import PublicFace, PublicFile
 from photoguard.errors import DamagedError, UsageError
-from photoguard.geometry import Box, owned
+from photoguard.geometry import Box, Owners
 from photoguard.private import Grant
 
 PHOTO_ID = bytes(range(16))
@@ -150,11 +150,11 @@ def test_alpha_that_would_inflate_to_much_is_not_inflated() -> None:
 def test_every_covered_pixel_has_one_owner(boxes: list[Box]) -> None:
     owners = np.zeros((24, 24), int)
     for number, box in enumerate(boxes):
-        owners[box.window] += owned(boxes, number)
+        owners[box.window] += Owners.of(boxes).mask(number)
     covered = np.zeros((24, 24), bool)
     for box in boxes:
         covered[box.window] = True
     assert (owners == covered).all()
     for number, box in enumerate(boxes):
         if all(other.area > box.area for other in boxes if other is not box):
-            assert owned(boxes, number).all(), "the smallest box owns all of its pixels"
+            assert Owners.of(boxes).mask(number).all(), "the smallest box owns all of its pixels"

@@ -272,7 +272,8 @@ def weigh(source: Path) -> int:
     try:
         if not source.is_file():  # a pipe would keep us waiting
             return 1
-        width, height = images.stated_size(source)
+        with source.open("rb") as file:
+            width, height = images.stated_size(file, source.name)
     except (PhotoguardError, OSError):
         return 1
     return width * height

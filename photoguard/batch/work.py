@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from photoguard import files, identities, png, remote
+from photoguard import files, identities, limits, png, remote
 from photoguard.batch.plan import Task
 from photoguard.errors import PhotoguardError, UnreadableError, UsageError
 from photoguard.identities import Ask, Identity, Recipients
@@ -118,7 +118,7 @@ def left_behind(task: Task) -> Report | None:
     try:
         png.list_chunks(files.read_file(task.public))
         if not task.restores:
-            identities.stanzas(files.read_file(task.private))
+            identities.stanzas(files.read_file(task.private, limits.PRIVATE))
     except PhotoguardError:
         return None
     record = {"source": str(task.source), "outputs": [str(path) for path in task.certain]}
@@ -169,7 +169,7 @@ class Restoring:
                 )
             if not self.force:
                 files.refuse_existing(task.public)
-        data = files.read_file(task.source)
+        data = limits.read_picture(task.source, self.max_pixels)
         restored = self._restored(task, data)
         record = {
             "picture": str(task.source), "opened": list(restored.opened), "closed": list(restored.closed),
@@ -194,8 +194,7 @@ class Restoring:
         bare = reveal.without_carrier(data, self.max_pixels)
         opened = Opened((), None)
         if beside := self.private or task.secrets:
-            secrets = {files.shown(path.name): files.read_file(path) for path in beside}
-            opened = open_private(secrets, self.identities, self._asked(), self.makers)
+            opened = open_private(limits.read_private(beside), self.identities, self._asked(), self.makers)
         chip = None if bare is None else reveal.chip_in(bare, opened.files)
         if chip is not None:
             restored = reveal.reveal_chip(chip, self.identities, self._asked(), self.key_model)

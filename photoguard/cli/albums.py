@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from photoguard import batch, files, remote
+from photoguard import batch, files, limits, remote
 from photoguard.cli.keys import journal_key
 from photoguard.cli.voice import Voice
 from photoguard.errors import BatchError, DoubtError, NoFaceError, PhotoguardError, UsageError
@@ -100,7 +100,7 @@ def named(paths: Sequence[Path] | None, listed: str | None) -> list[Path]:
     """The inputs that were typed and those of a list."""
     found = list(paths or [])
     if listed is not None:
-        data = sys.stdin.buffer.read() if listed == "-" else files.read_file(Path(listed))
+        data = sys.stdin.buffer.read() if listed == "-" else files.read_file(Path(listed), limits.NAMES)
         names = data.split(b"\0") if b"\0" in data else data.splitlines()
         encoding = sys.getfilesystemencoding()
         found += [remote.place(name.decode(encoding, "surrogateescape")) for name in names if name]

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from photoguard import files, identities
+from photoguard import files, identities, limits
 from photoguard.cli import options
 from photoguard.cli.keys import chosen_recipients, load_identities, tidied
-from photoguard.cli.protecting import PIXEL_CAP, detection_settings
+from photoguard.cli.protecting import detection_settings
 from photoguard.cli.voice import Voice, ask_passphrase, complain, guarded
 from photoguard.errors import BatchError, NoFaceError, PhotoguardError, UsageError
 from photoguard.features import SUFFIX, FeatureFile
@@ -53,7 +53,7 @@ def features(
     min_face: options.MinFace = None,
     threshold: options.Threshold = None,
     thorough: options.Thorough = False,
-    max_pixels: options.MaxPixels = PIXEL_CAP,
+    max_pixels: options.MaxPixels = limits.PIXEL_CAP,
     force: options.Force = False,
     json: options.Json = False,
     quiet: options.Quiet = False,
@@ -115,7 +115,7 @@ def _features(
     from photoguard.detection import detect
     from photoguard.methods.obfuscator import obfuscate
 
-    pixels = images.decode(files.read_file(photo), files.shown(photo), max_pixels).shallow()
+    pixels = images.decode(limits.read_picture(photo, max_pixels), files.shown(photo), max_pixels).shallow()
     found = [face for face in detect(pixels, settings) if face.certain]
     if not found:
         raise NoFaceError(
@@ -143,7 +143,7 @@ def classify(
     opened: list[list[identities.Identity]] = []
 
     def read(path: Path) -> FeatureFile:
-        data = files.read_file(path)
+        data = files.read_file(path, limits.FEATURES)
         if data.startswith((identities.AGE_MAGIC, identities.ARMOR_MAGIC)):
             opened[:] = opened or [load_identities(key, voice)]
             data = identities.unseal(data, opened[0], ask_passphrase)

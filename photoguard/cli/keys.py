@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Sequence
 from pathlib import Path
 
-from photoguard import files, identities, signing
+from photoguard import files, identities, limits, signing
 from photoguard.cli import known
 from photoguard.cli.identity_files import (
     PUBLIC,
@@ -30,7 +30,6 @@ from photoguard.errors import (
 )
 from photoguard.identities import Identity, Recipients
 from photoguard.signing import Signer
-from photoguard.weights import KEY_MODEL_LIMIT
 
 LEARNED = "learned"  # in place of a key model's file: the default one
 
@@ -89,7 +88,9 @@ def chosen_recipients(to: Sequence[str], passphrase: bool, voice: Voice) -> Reci
         elif known.is_known(one):  # before a file of that name, which others may have put there
             keys += known.keys_of(one).recipients
         else:
-            keys += identities.parse_recipients(files.read_file(Path(one)).decode("utf-8", "replace"))
+            keys += identities.parse_recipients(
+                files.read_file(Path(one), limits.KEYS).decode("utf-8", "replace")
+            )
     if "self" not in to:
         voice.note("Sealed to the named recipients only; add `--to self` to be able to open it yourself.")
     return Recipients(tuple(keys))
@@ -100,7 +101,7 @@ def load_identities(key: Path | None, voice: Voice) -> list[Identity]:
     path = key or default_identity()
     if key is None and not path.exists():
         return []
-    data = files.read_file(path)
+    data = files.read_file(path, limits.KEYS)
     _warn_of_readers(path, voice)
     return identities.parse_identities(data, ask_passphrase)
 
@@ -125,7 +126,7 @@ def journal_key(voice: Voice, make: bool = True) -> bytes | None:
         voice.note(f"note: a run that is cut off can be neither continued nor cleaned up after: {error}")
         return None
     try:
-        return bytes.fromhex(files.read_file(path).decode("ascii", "replace").strip())
+        return bytes.fromhex(files.read_file(path, limits.KEYS).decode("ascii", "replace").strip())
     except ValueError:
         raise DamagedError(
             f"{files.shown(path)} is damaged", "remove it; runs that were cut off then go on with --force"
@@ -164,7 +165,7 @@ def load_key_model(name: str, voice: Voice) -> bytes:
 
 def locked_key_model(path: Path) -> bytes:
     """A key model as it lies on disk."""
-    data = files.read_file(path, KEY_MODEL_LIMIT)
+    data = files.read_file(path, limits.KEY_MODEL)
     if not identities.is_locked(data):
         raise UnreadableError(
             f"{files.shown(path)} is not a key model", "`photoguard keygen --model` makes one"
@@ -177,7 +178,7 @@ def proof_identities(recipients: Recipients, voice: Voice) -> list[Identity]:
     path = default_identity()
     if recipients.passphrase is not None or not path.exists():
         return []
-    data = files.read_file(path)
+    data = files.read_file(path, limits.KEYS)
     if identities.is_locked(data):
         voice.detail(
             "Your identity is locked with a passphrase, so the private file is not opened as a test."

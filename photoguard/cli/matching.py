@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from photoguard import files
+from photoguard import files, limits
 from photoguard.cli import options
 from photoguard.cli.protecting import recognizer_names
 from photoguard.cli.voice import Voice, guarded
@@ -52,7 +52,7 @@ def match(
     if same is None:
         voice.note(f"No threshold is known for {name}: give --threshold for a verdict.")
     names = files.shown(first), files.shown(second)
-    for pair in compare(files.read_file(first), files.read_file(second), load(name), names):
+    for pair in compare(limits.read_picture(first), limits.read_picture(second), load(name), names):
         verdict = None if same is None else pair.cosine >= same
         words = {None: "", True: "  match", False: "  no match"}[verdict]
         text = (

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from photoguard import batch, files, remote
+from photoguard import batch, files, limits, remote
 from photoguard.cli import albums, options
 from photoguard.cli.keys import (
     chosen_recipients,
@@ -27,7 +27,6 @@ from photoguard.errors import UsageError
 from photoguard.geometry import Box
 from photoguard.signing import Signer
 
-PIXEL_CAP = 200_000_000
 SEALED = "sealed"
 COSINE = 0.98
 SHIPPED_RECOGNIZER = "photoguard-small"
@@ -182,7 +181,7 @@ def encrypt(
     cluster: albums.Cluster = None,
     by_content: albums.ByContent = False,
     dry_run: albums.DryRun = False,
-    max_pixels: options.MaxPixels = PIXEL_CAP,
+    max_pixels: options.MaxPixels = limits.PIXEL_CAP,
     force: options.Force = False,
     json: options.Json = False,
     quiet: options.Quiet = False,
@@ -215,11 +214,7 @@ def encrypt(
     if dry_run and (not to or "self" in to) and not has_identity():
         albums.show_plan(voice, albums.Album(tasks, many, force=force), "protect")
         return
-    if method.value in LEAKS:
-        voice.note(
-            f"{method.value} keeps some of a face: a recognizer retrained on such covers names "
-            f"{LEAKS[method.value]} % of 17 people, guessing 7 %. ddm and solid keep nothing."
-        )
+    _speak_of_leaks(voice, method.value)
     recipients = chosen_recipients(to or [], passphrase, voice)
     proof = proof_identities(recipients, voice)
 
@@ -263,6 +258,14 @@ def encrypt(
     if chips is not None and cluster is None:  # a recognizer without weights: before anything is looked at
         batch.pool.load(work) if many else work.load()
     albums.work_through(voice, album, work, _protected_text, "protected")
+
+
+def _speak_of_leaks(voice: Voice, method: str) -> None:
+    if method in LEAKS:
+        voice.note(
+            f"{method} keeps some of a face: a recognizer retrained on such covers names "
+            f"{LEAKS[method]} % of 17 people, guessing 7 %. ddm and solid keep nothing."
+        )
 
 
 def _speak_of_cluster(voice: Voice, cluster: str, passphrase: bool, learned: bool) -> None:
@@ -356,7 +359,7 @@ def detect(
     threshold: options.Threshold = None,
     thorough: options.Thorough = False,
     strict_faces: options.StrictFaces = False,
-    max_pixels: options.MaxPixels = PIXEL_CAP,
+    max_pixels: options.MaxPixels = limits.PIXEL_CAP,
     force: options.Force = False,
     json: options.Json = False,
     quiet: options.Quiet = False,
@@ -373,7 +376,7 @@ def detect(
         detection=detection_settings(min_face, threshold, thorough),
         uncertain="drop" if strict_faces else "cover",
     )
-    data = images.decode(files.read_file(photo), files.shown(photo), max_pixels)
+    data = images.decode(limits.read_picture(photo, max_pixels), files.shown(photo), max_pixels)
     found = protect.find(data, choice)
     if not found:
         raise protect.no_face(photo)

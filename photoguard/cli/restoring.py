@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from photoguard import batch, envelope, files, identities, png, remote
+from photoguard import batch, envelope, files, identities, limits, png, remote
 from photoguard.cli import albums, known, options
 from photoguard.cli.keys import (
     chosen_recipients,
@@ -18,7 +19,7 @@ from photoguard.cli.keys import (
     stage_secret,
     tidied,
 )
-from photoguard.cli.protecting import PIXEL_CAP, face_numbers
+from photoguard.cli.protecting import face_numbers
 from photoguard.cli.voice import Voice, ask_passphrase, guarded
 from photoguard.errors import PhotoguardError, UnreadableError, UsageError
 from photoguard.features import FeatureFile
@@ -72,7 +73,7 @@ def decrypt(
     cluster: albums.Cluster = None,
     by_content: albums.ByContent = False,
     dry_run: albums.DryRun = False,
-    max_pixels: options.MaxPixels = PIXEL_CAP,
+    max_pixels: options.MaxPixels = limits.PIXEL_CAP,
     force: options.Force = False,
     json: options.Json = False,
     quiet: options.Quiet = False,
@@ -121,7 +122,7 @@ def verify(
     files_from: albums.FilesFrom = None,
     jobs: albums.Jobs = None,
     cluster: albums.Cluster = None,
-    max_pixels: options.MaxPixels = PIXEL_CAP,
+    max_pixels: options.MaxPixels = limits.PIXEL_CAP,
     json: options.Json = False,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
@@ -169,7 +170,8 @@ def _restoring(
     albums.warn_of_secrets(voice, album.cluster, "key")
     model = locked_key_model(key_model) if key_model else None
     if model is None and default_key_model().exists():
-        model = files.read_file(default_key_model())  # most pictures do not need it: no matter what it is
+        # Most pictures do not need it: no matter what it is.
+        model = files.read_file(default_key_model(), limits.KEY_MODEL)
     makers = known.signers(voice, keys)
     if not album.many:
         return Restoring(keys, chosen, makers, key_model=model, ask=ask)
@@ -182,7 +184,7 @@ def _restoring(
 def _kinds(private: Path) -> list[str]:
     """The kinds of keys that open a private file; none where it is damaged, as its photo will say."""
     try:
-        return identities.stanzas(identities.dearmored(files.read_file(private)))
+        return identities.stanzas(identities.dearmored(files.read_file(private, limits.PRIVATE)))
     except PhotoguardError:
         return []
 
@@ -252,9 +254,8 @@ def grant(
         raise UsageError("the grant would replace the private file itself", "choose another name with -o")
     if not force:
         files.refuse_existing(target)
-    opened = PrivateFile.from_bytes(
-        identities.unseal(files.read_file(private), load_identities(key, voice), ask_passphrase)
-    )
+    data = files.read_file(private, limits.PRIVATE)
+    opened = PrivateFile.from_bytes(identities.unseal(data, load_identities(key, voice), ask_passphrase))
     granted = opened.granting(None if faces == "all" else face_numbers(faces, "--faces"), metadata)
     sealed = identities.seal(granted.to_bytes(), chosen_recipients(to or [], passphrase, voice))
     with files.staged(target.parent, force, tidied(target.parent, voice)) as stage:
@@ -285,7 +286,7 @@ def inspect(
 ) -> None:
     """Show what a file says without any key: faces, boxes, methods, sizes, and who may open it."""
     voice = Voice(json, quiet, verbose)
-    data = files.read_file(file)
+    data = limits.read_picture(file)
     if data.startswith((identities.AGE_MAGIC, identities.ARMOR_MAGIC)):
         kinds = identities.stanzas(identities.dearmored(data))
         text = f"{files.shown(file)}: private file, {len(data)} bytes\n  opens with: {', '.join(kinds)}"
@@ -328,6 +329,8 @@ def _inspect_chip(voice: Voice, file: Path, data: bytes) -> bool:
     from photoguard import images
     from photoguard.methods import avp_payload
 
+    if max(images.stated_size(io.BytesIO(data), files.shown(file))) > avp_payload.SIDE_LIMIT:
+        return False
     pixels = images.decode(data, files.shown(file)).shallow()
     if not avp_payload.is_chip(pixels):
         return False

@@ -92,10 +92,8 @@ def _decoded(maps: bytes, one: Sealed) -> Pixels:
     net = network()
     height, width = _network_size(one.shape)
     rows, columns = -(-height // nets.STRIDE), -(-width // nets.STRIDE)
-    packed = unpack_maps(maps)
     public_maps = net.config.maps - (net.config.private_maps if net.config.private_every == 1 else 0)
-    if packed.codes.shape != (public_maps, rows, columns):
-        raise DamagedError("a face's public maps have the wrong shape")
+    packed = unpack_maps(maps, (public_maps, rows, columns))
     values = np.frombuffer(one.private[: len(one.private) // 2 * 2], "<f2").astype(np.float32)
     expected = nets.private_values(torch.zeros(1, net.config.private_maps, rows, columns), net.config).numel()
     if len(one.private) != 2 * expected or not np.isfinite(values).all():

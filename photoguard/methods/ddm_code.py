@@ -59,14 +59,19 @@ def pack_maps(maps: Codes) -> bytes:
     return _HEAD.pack(count, rows, columns) + lzma.compress(body, lzma.FORMAT_RAW, filters=_FILTERS)
 
 
-def unpack_maps(data: bytes) -> Codes:
-    """The reverse of `pack_maps`; anything that it would not have written is a DamagedError."""
+def unpack_maps(data: bytes, shape: tuple[int, int, int] | None = None) -> Codes:
+    """The reverse of `pack_maps`; anything that it would not have written is a DamagedError.
+
+    Maps of another shape than is due are not inflated.
+    """
     if len(data) < _HEAD.size:
         raise _damaged("they end early")
     count, rows, columns = _HEAD.unpack_from(data)
     size = count * rows * columns
     if not size or max(rows, columns) > MAX_SIDE or size > MAX_CODES:
         raise _damaged("their size makes no sense")
+    if shape is not None and shape != (count, rows, columns):
+        raise _damaged("they have the wrong shape")
     body = _decompressed(data[_HEAD.size :], 4 * count + size)
     scales = np.frombuffer(body, "<f2", 2 * count).astype(np.float32).reshape(2, count)
     if not np.isfinite(scales).all() or (scales[1] <= 0).any():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from photoguard.nets.obfuscator import ObfuscatorConfig, Players
 
 NAME = "obfuscator"
+BATCH = 64  # faces that a service classifies at once
 OWN = "own"  # the name of any model that the user trained: its file's name may tell too much
 
 Answers = dict[str, dict[str, float]]  # task -> class -> probability
@@ -118,12 +119,18 @@ def classify(model: Model, file: FeatureFile) -> list[Answers]:
         )
     if file.shape != config.features:
         raise DamagedError("the features have another shape than their model's")
-    with torch.inference_mode():
-        answers = model.networks.classifier(decoded(file))
-    found: list[Answers] = [{} for _ in file.faces]
-    for task, logits in zip(config.tasks, answers, strict=True):
-        for number, shares in enumerate(logits.softmax(1).tolist()):
-            found[number][task.name] = dict(zip(task.classes, shares, strict=True))
+    found: list[Answers] = []
+    for start in range(0, len(file.faces), BATCH):
+        some = replace(file, faces=file.faces[start : start + BATCH])
+        with torch.inference_mode():
+            answers = [logits.softmax(1).tolist() for logits in model.networks.classifier(decoded(some))]
+        found += [
+            {
+                task.name: dict(zip(task.classes, shares, strict=True))
+                for task, shares in zip(config.tasks, face, strict=True)
+            }
+            for face in zip(*answers, strict=True)
+        ]
     return found
 
 
