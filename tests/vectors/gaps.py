@@ -275,7 +275,7 @@ def ddm_vectors() -> dict[str, Vector]:
         "ddm-maps-64": fault(shape, "64 public maps.", maps(rows, columns, 64)),
         "ddm-rows": fault(shape, "A row too many.", maps(rows + 1, columns)),
         "ddm-turned": fault(shape, "Rows and columns have changed places.", maps(columns, rows)),
-        "ddm-huge": fault("", "The maps say that they have 4096 x 4096 positions.", huge),
+        "ddm-huge": fault("size makes no sense", "The maps say that they have 4096 x 4096 positions.", huge),
         "ddm-head-cut": fault("end early", "Five bytes of maps.", right[:5]),
         "ddm-code-missing": fault(length, "The last code is missing.", maps(rows, columns, cut=1)),
         "ddm-code-more": fault(length, "A code too many.", maps(rows, columns + 1, head=(63, rows, columns))),
@@ -288,7 +288,7 @@ def ddm_vectors() -> dict[str, Vector]:
         "ddm-byte-unknown": fault("unknown kind", "The method byte is X.", kind=b"X"),
         "ddm-residual-length": fault("damaged", "The maps' length is beyond the end.", struct.pack(">I", 1 << 30) + b"x", kind=b"R"),
         "ddm-residual-size": fault("cannot be decoded", "The residual is smaller than the box.", residual + FLAT_WEBP, kind=b"R"),
-        "ddm-residual-16-bit": bad("", "A residual in a photo of 16 bits.", ddm_scene(
+        "ddm-residual-16-bit": bad("not the one that was sealed", "A residual in a photo of 16 bits.", ddm_scene(
             deep, Box(3, 2, 8, 8), b"R" + struct.pack(">I", len(maps(8, 8))) + maps(8, 8) + FLAT_WEBP, feature(8, 8), bytes(32))),
     }  # fmt: skip
 

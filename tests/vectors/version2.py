@@ -216,8 +216,8 @@ def public_vectors() -> dict[str, Vector]:
             {**GOOD.header, **large(2)}, GOOD.carriers, version=2)),
         "area": bad("more pixels than", "Three boxes of 16,000,000 pixels.", [*GOOD.carriers, b""], **large(3)),
         "version-3": bad("version 3", "The version is 3.", version=3),
-        "version-1": bad("", "Version 1 has no looks.", version=1),
-        "as-version-1": damaged("public", "", "The members of version 1.", pack(old, BASE.public.carriers, version=2)),
+        "version-1": bad("faces and blobs", "Version 1 has no looks.", version=1),
+        "as-version-1": damaged("public", "faces and blobs", "The members of version 1.", pack(old, BASE.public.carriers, version=2)),
         "look-missing": face("no proper box", "The first face has no look.", look=None),
         "look-empty": face("proper name", "The look has no letters.", look=""),
         "look-long": face("proper name", "The look has 17 letters.", look="a" * 17),
@@ -323,9 +323,9 @@ def private_vectors() -> dict[str, Vector]:
             "missing or unknown", "There is no flag for everything.", GOOD.private(flags={"everything": None})),
         "everything-key-short": bad("wrong length", "The key of everything has 31 bytes.", GOOD.private(secrets={3: EVERYTHING[:31]})),
         "field-unknown": bad("missing or unknown", "A member that version 2 does not have.", GOOD.private(note="x")),
-        "version-1": bad("", "Said to be of version 1.", GOOD.private(version=1)),
+        "version-1": bad("missing or unknown", "Said to be of version 1.", GOOD.private(version=1)),
         "version-3": bad("version 3", "The version is 3.", GOOD.private(version=3)),
-        "as-version-1": bad("", "The members of version 1.", b"PGRD\2" + BASE.private.to_bytes()[5:]),
+        "as-version-1": bad("missing or unknown", "The members of version 1.", b"PGRD\2" + BASE.private.to_bytes()[5:]),
     }  # fmt: skip
 
 
@@ -428,20 +428,20 @@ def bad_pictures() -> dict[str, Vector]:
     forged = replace(changed, seed=OTHER_SEED)
     pixels = replace(GOOD, picture=GOOD.original)
     return {
-        "foreign-envelope": bad("", "The picture's envelope is not the one in the seal.", changed.png(), [GOOD.private()]),
-        "foreign-photo": bad("", "The private file is of another photo.", GOOD.png(), [elsewhere.private()]),
+        "foreign-envelope": bad("not what was sealed first", "The picture's envelope is not the one in the seal.", changed.png(), [GOOD.private()]),
+        "foreign-photo": bad("another photo", "The private file is of another photo.", GOOD.png(), [elsewhere.private()]),
         "foreign-first": bad(
-            "", "The first file decides, and is of another envelope; the second, sealed by somebody else, would fit.",
+            "not what was sealed first", "The first file decides, and is of another envelope; the second, sealed by somebody else, would fit.",
             changed.png(), [GOOD.private(), forged.private()]),
         "foreign-portable": bad(
-            "", "The portable envelope is not the one in the seal.", GOOD.png(bare=True), [GOOD.private(portable=changed.public)]),
+            "another photo's data", "The portable envelope is not the one in the seal.", GOOD.png(bare=True), [GOOD.private(portable=changed.public)]),
         "seal-of-fewer": bad("not what was sealed first", "The seal is of one face, the picture has two.", GOOD.png(), [fewer]),
         "pixel-changed": bad("was changed", "The covers are gone.", pixels.png(), [GOOD.private()]),
         "profile-changed": bad("was changed", "Another color profile.", profiled.png(icc=OTHER_PROFILE), [profiled.private()]),
         "profile-added": bad("was changed", "A color profile where there was none.", GOOD.png(icc=PROFILE), [GOOD.private()]),
         "profile-gone": bad("was changed", "The color profile is gone.", profiled.png(icc=b""), [profiled.private()]),
-        "private-version-1": bad("", "A private file of version 1.", GOOD.png(), [BASE.private.to_bytes()]),
-        "picture-version-1": bad("", "A picture of version 1.", BASE.png(), [GOOD.private()]),
+        "private-version-1": bad("not what was sealed first", "A private file of version 1.", GOOD.png(), [BASE.private.to_bytes()]),
+        "picture-version-1": bad("not what was sealed first", "A picture of version 1.", BASE.png(), [GOOD.private()]),
     }  # fmt: skip
 
 
@@ -452,13 +452,13 @@ def bad_contents() -> dict[str, Vector]:
         one = made(contents={number: content})
         return bad(says, comment, one.png(), [one.private()])
 
-    def meta(comment: str, says: str = "", **changes: Any) -> Vector:
+    def meta(comment: str, says: str = "the sealed metadata", **changes: Any) -> Vector:
         return inside(says, comment, 0, facts(**changes))
 
-    def every(comment: str, says: str = "", **changes: Any) -> Vector:
+    def every(comment: str, says: str = "the sealed metadata", **changes: Any) -> Vector:
         return inside(says, comment, 3, all_of_it(**changes))
 
-    def part(comment: str, says: str = "", **changes: Any) -> Vector:
+    def part(comment: str, says: str = "lists no proper parts", **changes: Any) -> Vector:
         kept = {name: value for name, value in {**PART, **changes}.items() if value is not None}
         return every(comment, says, parts=[kept])
 
@@ -469,11 +469,11 @@ def bad_contents() -> dict[str, Vector]:
     old = pack({"kind": "face"}, [b"P" + png_of(GOOD.original.pixels[BOXES[0].window]), b""])
     return {
         "alpha-300": bad("alpha is deeper", "A value of 300 in a photo of 8 bits.", deep.png(), [deep.private()]),
-        "face-version-1": inside("", "Face 1's content is of version 1.", 1, old),
+        "face-version-1": inside("version 1", "Face 1's content is of version 1.", 1, old),
         "exact-wrong": meta("The photo's fingerprint is of another photo.", "photo is not the one", exact=bytes(32).hex()),
         "exact-version-1": meta(
             "The photo's fingerprint is made as in version 1.", "photo is not the one", exact=fingerprint(GOOD.original).hex()),
-        "metadata-version-1": inside("", "The metadata is of version 1.", 0, pack(
+        "metadata-version-1": inside("version 1", "The metadata is of version 1.", 0, pack(
             {"exact": "", "format": "", "kind": "metadata", "name": ""}, [b"", b"", b"{}"])),
         "metadata-mode-missing": meta("There is no mode.", mode=None),
         "metadata-mode-large": meta("The mode is 512.", mode=512),
@@ -484,8 +484,8 @@ def bad_contents() -> dict[str, Vector]:
         "metadata-triple": meta("A text of three strings.", texts=[["a", "b", "c"]]),
         "metadata-number": meta("A text is a number.", texts=[["a", 1]]),
         "metadata-surrogate": meta("A text holds half a surrogate pair.", texts=b'[["a","\\ud800"]]'),
-        "everything-kind": every("An envelope of kind metadata.", kind="metadata"),
-        "everything-version-1": inside("", "There is no version 1 of it.", 3, all_of_it(version=1)),
+        "everything-kind": every("An envelope of kind metadata.", "not a everything envelope", kind="metadata"),
+        "everything-version-1": inside("version 1", "There is no version 1 of it.", 3, all_of_it(version=1)),
         "everything-field": every("A member too many.", note="x"),
         "everything-missing": every("There are no parts.", parts=None, blobs=[b""]),
         "everything-format": every("The format has a blank.", format="JPEG 2000"),
