@@ -262,6 +262,25 @@ def test_the_portrait(tmp_path: Path) -> None:
     assert off(files.restored(), restored.photo) <= 1
 
 
+@pytest.mark.parametrize("kind", ["color", "gray", "deep"])
+@pytest.mark.parametrize("method", ["ddm", "solid"])
+def test_covers_are_what_the_specification_says(tmp_path: Path, method: str, kind: str) -> None:
+    files = Files(tmp_path, photo(kind), method=method)
+    shown = images.decode(files.public, "the picture").pixels
+    public = reader.public_file(
+        next(body for name, body in reader.png_chunks(files.public) if name == b"pgRd")
+    )
+    full = np.iinfo(shown.dtype).max
+    for number, (x, y, width, height) in enumerate(public.boxes, start=1):
+        rows, columns = np.mgrid[:height, :width] // 4
+        pattern = np.where((rows + columns) % 2 == 0, full, 0)
+        cover = pattern if method == "ddm" else np.full((height, width), full // 2)
+        mine = reader.owned(public, number)
+        assert public.looks[number - 1] == {"ddm": "pattern", "solid": "plain"}[method]
+        assert mine.any()
+        assert (shown[y : y + height, x : x + width][mine] == cover[mine][:, None]).all()
+
+
 def test_a_passphrase(tmp_path: Path) -> None:
     files = Files(tmp_path, photo("color"))
     plain = reader.unlock(files.private, [KEY])

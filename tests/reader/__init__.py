@@ -21,10 +21,10 @@ from reader.envelope import (
 )
 from reader.features import feature_file
 from reader.pictures import Photo, digest, fingerprint, png_chunks
-from reader.restore import Restored, private_files, restore
+from reader.restore import Restored, owned, private_files, restore
 
 __all__ = [
     "DamagedError", "ForeignError", "Photo", "Restored", "UnreadableError", "WrongKeyError", "digest",
-    "feature_file", "fingerprint", "is_chip", "opened_carrier", "png_chunks", "private_file", "private_files",
+    "feature_file", "fingerprint", "is_chip", "opened_carrier", "owned", "png_chunks", "private_file", "private_files",
     "public_file", "restore", "restored_chip", "unlock",
 ]  # fmt: skip
