@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from photoguard.labels import labeled, told_by
-from photoguard.pictures import Source, listed
+from photoguard.datasets.labels import labeled, told_by
+from photoguard.datasets.pictures import Source, listed
 
 TASKS = ("age>=10", "age>=18", "age>=25", "age>=30", "age>=40", "age>=60", "gender")
 

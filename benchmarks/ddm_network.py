@@ -19,7 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from photoguard.methods.ddm_code import Codes, pack_maps, unpack_maps
+from photoguard.methods.ddm.maps import Codes, pack_maps, unpack_maps
 from photoguard.nets import ddm as nets
 from photoguard.train import loop
 from photoguard.train.data import Reader, Source, divided, faces_at

@@ -11,9 +11,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from photoguard import images
 from photoguard.detection import detect
 from photoguard.methods import obfuscator
+from photoguard.photos import images
 
 
 def milliseconds(work: Callable[[], object], times: int = 30) -> float:

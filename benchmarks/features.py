@@ -11,9 +11,10 @@ import sys
 import time
 from pathlib import Path
 
-from photoguard import files, images
+from photoguard import files
 from photoguard.detection import DetectionSettings, detect
 from photoguard.methods.obfuscator import obfuscate, shipped
+from photoguard.photos import images
 
 RUNS = 21
 

@@ -10,8 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from photoguard import envelope, identities, images, protect, reveal
-from photoguard.preview import draw
+from photoguard import protect, reveal
+from photoguard.formats import envelope, identities
+from photoguard.photos import images
+from photoguard.photos.preview import draw
 
 ROOT = Path(__file__).parent.parent
 PORTRAIT = ROOT / "examples" / "portrait.jpg"

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from photoguard import images
+from photoguard.photos import images
 
 SIZE = (4000, 3000)
 

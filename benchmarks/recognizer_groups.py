@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 
 from photoguard import recognizers
-from photoguard.evaluate.check import embedded
-from photoguard.evaluate.lfw import open_lfw
-from photoguard.evaluate.metrics import best_threshold, cosines
+from photoguard.evaluate.common.check import embedded
+from photoguard.evaluate.common.lfw import open_lfw
+from photoguard.evaluate.common.metrics import best_threshold, cosines
 
 
 def listed(lfw: Path, name: str) -> set[str]:

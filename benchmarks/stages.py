@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.whole_way import SIZES, scene
-from photoguard import batch, files, identities, images, methods, protect
+from photoguard import batch, files, methods, protect
+from photoguard.formats import identities
+from photoguard.photos import images
 
 spent: dict[str, float] = defaultdict(float)
 

@@ -15,11 +15,12 @@ import urllib.request
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
-from photoguard import identities, images
 from photoguard.detection import detect
 from photoguard.errors import PhotoguardError
-from photoguard.features import FeatureFile
+from photoguard.formats import identities
+from photoguard.formats.features import FeatureFile
 from photoguard.methods import obfuscator
+from photoguard.photos import images
 
 LARGEST = 1 << 20  # bytes of a request; a face takes some 13,000
 

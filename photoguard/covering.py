@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from photoguard import looks
 from photoguard.errors import DamagedError
-from photoguard.geometry import Box, Owners
-from photoguard.images import Photo, Pixels
 from photoguard.looks import filters
-from photoguard.metadata import Metadata
+from photoguard.photos.geometry import Box, Owners
+from photoguard.photos.images import Photo, Pixels
+from photoguard.photos.metadata import Metadata
 
 # method -> the look of its covers; where `avp` has a chip to show, that replaces the noise
 LOOKS = {"ddm": "pattern", "avp": "noise", "solid": "plain", "blur": "blur", "pixelate": "pixelate"}

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from photoguard import envelope, images, png
 from photoguard.detection import detect
 from photoguard.errors import DamagedError, NoFaceError
-from photoguard.methods import avp, avp_payload
+from photoguard.formats import chip_data as avp_payload
+from photoguard.formats import envelope
+from photoguard.methods.avp import method as avp
+from photoguard.photos import images, png
 from photoguard.recognizers import TABLE, TEMPLATES, Recognizer, Spec, chip_for
 
 if TYPE_CHECKING:

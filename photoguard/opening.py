@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from photoguard import identities
 from photoguard.errors import PhotoguardError, UsageError, WrongKeyError
-from photoguard.identities import Ask, Identity
-from photoguard.private import PrivateFile
+from photoguard.formats import identities
+from photoguard.formats.identities import Ask, Identity
+from photoguard.formats.private import PrivateFile
 
 YOU = "you"
 Makers = Mapping[bytes, str]  # the public keys of known signers, and what to call them

@@ -10,32 +10,24 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from photoguard import (
-    covering,
-    envelope,
-    files,
-    identities,
-    images,
-    limits,
-    methods,
-    png,
-    profile,
-    remote,
-    sealed,
-    signing,
-)
+from photoguard import covering, files, methods
 from photoguard.detection import DetectionSettings, Face, detect
 from photoguard.errors import DamagedError, DoubtError, NoFaceError, UsageError
-from photoguard.geometry import Box, Owners, chip_scale
-from photoguard.identities import Identity, Recipients
-from photoguard.images import Photo
-from photoguard.methods import avp, avp_payload
-from photoguard.private import Grant, PrivateFile, seal_private
+from photoguard.files import limits, remote
+from photoguard.formats import chip_data as avp_payload
+from photoguard.formats import contents as sealed
+from photoguard.formats import envelope, identities, signing
+from photoguard.formats.identities import Identity, Recipients
+from photoguard.formats.private import Grant, PrivateFile, seal_private
+from photoguard.formats.signing import Signer
+from photoguard.methods.avp import method as avp
+from photoguard.photos import images, png, profile
+from photoguard.photos.geometry import Box, Owners, chip_scale
+from photoguard.photos.images import Photo
 from photoguard.recognizers.table import TEMPLATES
-from photoguard.signing import Signer
 
 if TYPE_CHECKING:
-    from photoguard.methods.avp_chips import Chip
+    from photoguard.methods.avp.chips import Chip
 
 MARGIN = 0.25  # of the face's longer side, on every side: hair and ears belong to the face
 
@@ -216,7 +208,7 @@ def _chips(
     shown = {number: face for number, face in enumerate(faces, start=1) if face is not None}
     if wanted is None or not shown:
         return {}, ()
-    from photoguard.methods import avp_chips
+    from photoguard.methods.avp import chips as avp_chips
     from photoguard.recognizers import chip_for
 
     spec = avp_chips.spec_for(wanted.recognizers)

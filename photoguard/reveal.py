@@ -11,15 +11,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from photoguard import envelope, identities, images, limits, methods, png, sealed, weights
+from photoguard import methods, weights
 from photoguard.covering import as_grey
 from photoguard.errors import DamagedError, UsageError, WrongKeyError
-from photoguard.geometry import Owners
-from photoguard.identities import Ask, Identity
-from photoguard.images import Photo
-from photoguard.metadata import Metadata, lost
-from photoguard.methods import avp_payload
-from photoguard.private import Grant, PrivateFile
+from photoguard.files import limits
+from photoguard.formats import chip_data as avp_payload
+from photoguard.formats import contents as sealed
+from photoguard.formats import envelope, identities
+from photoguard.formats.identities import Ask, Identity
+from photoguard.formats.private import Grant, PrivateFile
+from photoguard.photos import images, png
+from photoguard.photos.geometry import Owners
+from photoguard.photos.images import Photo
+from photoguard.photos.metadata import Metadata, lost
 
 CHIP_SIDE = 256  # pixels: no photo with a face to cover is as small as recognizers' chips
 UNPROVEN = "nothing proves this chip's picture, as chips of version 1 have no tag: encrypt the photo again"
@@ -122,7 +126,7 @@ def reveal_chip(
     elif len(key_model) > weights.KEY_MODEL_LIMIT:
         raise DamagedError("the key model is larger than any can be")
     else:
-        from photoguard.methods.avp_keys import unlearned
+        from photoguard.methods.avp.keys import unlearned
 
         face = unlearned(pixels, payload, identities.unseal(key_model, keys, ask))
     notices = () if payload.authenticated else (UNPROVEN,)

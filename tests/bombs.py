@@ -11,11 +11,14 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from photoguard import envelope, images, methods, sealed
-from photoguard.envelope import Grant, PrivateFile, PublicFace
-from photoguard.geometry import Box
-from photoguard.images import Photo
-from photoguard.png import START
+from photoguard import methods
+from photoguard.formats import contents as sealed
+from photoguard.formats import envelope
+from photoguard.formats.envelope import Grant, PrivateFile, PublicFace
+from photoguard.photos import images
+from photoguard.photos.geometry import Box
+from photoguard.photos.images import Photo
+from photoguard.photos.png import START
 
 PIECE = 1 << 20  # bytes of zeros that are compressed once and repeated
 

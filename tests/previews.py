@@ -13,7 +13,7 @@ import numpy as np
 import pillow_heif
 from PIL import Image
 
-from photoguard import png
+from photoguard.photos import png
 
 Chunks = list[tuple[bytes, bytes]]
 

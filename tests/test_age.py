@@ -13,10 +13,10 @@ import pytest
 from nursery import Nursery
 from test_faults import REGION, pair, picture
 
-from photoguard import identities
 from photoguard.errors import UnreadableError, UsageError, WrongKeyError
-from photoguard.identities import Recipients
-from photoguard.private import PrivateFile
+from photoguard.formats import identities
+from photoguard.formats.identities import Recipients
+from photoguard.formats.private import PrivateFile
 
 needs_age = pytest.mark.skipif(
     not shutil.which("age"), reason="the age program is not installed (Debian: age)"
@@ -213,7 +213,8 @@ def test_the_recovery_identity_opens_what_comes_later(nursery: Nursery, photo: P
 
 def test_a_recovery_identity_that_opens_nothing_is_not_praised(nursery: Nursery, tmp_path: Path) -> None:
     """The proof is made on the two identities as they will be used."""
-    broken = "import photoguard.identities as i\nold = i.generate\ni.generate = lambda: (old()[0], old()[1])"
+    broken = "import photoguard.formats.identities as i\nold = i.generate\n"
+    broken += "i.generate = lambda: (old()[0], old()[1])"
     done = nursery.run(
         "keygen", "-o", tmp_path / "me.key", "--recovery", tmp_path / "spare.key", code=5, before=broken
     )

@@ -283,7 +283,7 @@ def test_no_more_pixels_in_hand_than_allowed(tmp_path: Path, pixels: int, togeth
 
 
 def test_a_pipe_among_the_photos_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("photoguard.images.stated_size", lambda path: (60, 40))
+    monkeypatch.setattr("photoguard.photos.images.stated_size", lambda path: (60, 40))
     os.mkfifo(tmp_path / "pipe.jpg")
     assert weigh(photo(tmp_path / "a.png")) == 2400
     assert weigh(tmp_path / "pipe.jpg") == 1

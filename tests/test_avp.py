@@ -14,13 +14,19 @@ from nursery import Done, Nursery
 from PIL import Image
 from torch import nn
 
-from photoguard import covering, envelope, identities, images, methods, png, protect, reveal
-from photoguard.cli.key_models import settings
+from photoguard import covering, methods, protect, reveal
+from photoguard.cli.shared.key_models import settings
 from photoguard.errors import DamagedError, QualityError, UsageError, WrongKeyError
-from photoguard.evaluate.metrics import ssim
-from photoguard.methods import Chips, Settings, avp, avp_chips, avp_keys, avp_payload
-from photoguard.methods.avp_keys import KeyModel, LearnedKey, shuffle
+from photoguard.evaluate.common.metrics import ssim
+from photoguard.formats import chip_data as avp_payload
+from photoguard.formats import envelope, identities
+from photoguard.methods import Chips, Settings
+from photoguard.methods.avp import chips as avp_chips
+from photoguard.methods.avp import keys as avp_keys
+from photoguard.methods.avp import method as avp
+from photoguard.methods.avp.keys import KeyModel, LearnedKey, shuffle
 from photoguard.nets.generator import Generator, GeneratorConfig
+from photoguard.photos import images, png
 from photoguard.protect import Options
 from photoguard.train import key_model
 
@@ -53,7 +59,7 @@ def tiny(folder: Path) -> Path:
 def ready(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Done]]:
     """A command line with an identity and the recognizer `tiny`."""
     folder = tmp_path_factory.mktemp("nursery")
-    made = Nursery(folder, "import torch, photoguard.methods.avp_chips, photoguard.detection.search")
+    made = Nursery(folder, "import torch, photoguard.methods.avp.chips, photoguard.detection.search")
     made.run("keygen", "-q")
     made.run("recognizers", "add", "tiny", "--arch", "edgeface-xs", "--weights", tiny(folder))
     yield made.run
@@ -288,7 +294,7 @@ def test_made_up_pictures_look_like_none_twice_and_use_all_values() -> None:
 
 
 def test_time_or_steps_bound_a_run() -> None:
-    from photoguard.cli.key_models import Preset
+    from photoguard.cli.shared.key_models import Preset
 
     assert settings(Preset.small, None, None).steps == 2500
     assert settings(Preset.small, 2.0, None).seconds == 120

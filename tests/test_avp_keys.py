@@ -20,11 +20,14 @@ from hypothesis import strategies as st
 from PIL import Image
 from test_avp import OWNER, carrying, face, learned_model
 
-from photoguard import envelope, identities, images, reveal, weights
+from photoguard import reveal, weights
 from photoguard.errors import DamagedError, WeightsError
-from photoguard.methods import avp_keys, avp_payload
-from photoguard.methods.avp_keys import KeyModel
+from photoguard.formats import chip_data as avp_payload
+from photoguard.formats import envelope, identities
+from photoguard.methods.avp import keys as avp_keys
+from photoguard.methods.avp.keys import KeyModel
 from photoguard.nets.generator import PRESETS, Generator, GeneratorConfig
+from photoguard.photos import images
 
 CONFIG = {"channels": 4, "halvings": 1, "blocks": 1, "norm": False}
 HUGE = {"channels": 256, "halvings": 4, "blocks": 32, "norm": True}

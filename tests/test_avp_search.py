@@ -9,12 +9,14 @@ import pytest
 import torch
 from torch import nn
 
-from photoguard.evaluate import metrics
-from photoguard.methods import avp_losses, avp_payload, avp_robust
-from photoguard.methods.avp_keys import LearnedKey
-from photoguard.methods.avp_losses import class_doubt, class_loss
-from photoguard.methods.avp_search import Fast, Goal, Published, Round, fast, published, quantized
-from photoguard.methods.avp_target import Judged, chip_spec, classification, resemblance, view
+from photoguard.evaluate.common import metrics
+from photoguard.formats import chip_data as avp_payload
+from photoguard.methods.avp import distortions as avp_robust
+from photoguard.methods.avp import losses as avp_losses
+from photoguard.methods.avp.keys import LearnedKey
+from photoguard.methods.avp.losses import class_doubt, class_loss
+from photoguard.methods.avp.search import Fast, Goal, Published, Round, fast, published, quantized
+from photoguard.methods.avp.target import Judged, chip_spec, classification, resemblance, view
 from photoguard.nets.generator import PRESETS, Generator, GeneratorConfig
 from photoguard.recognizers import TABLE, Recognizer
 

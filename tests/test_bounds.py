@@ -18,13 +18,17 @@ import pytest
 from conftest import ROOT, Shell
 from photoguard.methods.covers import decompress
 
-from photoguard import envelope, identities, images, limits, methods, png, reveal, sealed
-from photoguard.envelope import PublicFace, PublicFile
+from photoguard import methods, reveal
 from photoguard.errors import DamagedError, UnreadableError, UsageError
-from photoguard.features import FeatureFile
-from photoguard.geometry import Box, Owners
-from photoguard.images import Photo
-from photoguard.methods import ddm_code
+from photoguard.files import limits
+from photoguard.formats import contents as sealed
+from photoguard.formats import envelope, identities
+from photoguard.formats.envelope import PublicFace, PublicFile
+from photoguard.formats.features import FeatureFile
+from photoguard.methods.ddm import maps as ddm_code
+from photoguard.photos import images, png
+from photoguard.photos.geometry import Box, Owners
+from photoguard.photos.images import Photo
 
 # Not getrusage: its peak includes what the parent held when it started this process.
 PEAK = (

@@ -12,10 +12,12 @@ import pytest
 import torch
 
 from photoguard.errors import UnreadableError
-from photoguard.evaluate import classification, classification_rivals, classification_tables
-from photoguard.evaluate import classification_pictures as pictures
-from photoguard.evaluate.attackers import Training, answers, cross_entropy, train
-from photoguard.methods.avp_keys import KeyModel
+from photoguard.evaluate.classification import pictures
+from photoguard.evaluate.classification import rivals as classification_rivals
+from photoguard.evaluate.classification import run as classification
+from photoguard.evaluate.classification import tables as classification_tables
+from photoguard.evaluate.common.networks import Training, answers, cross_entropy, train
+from photoguard.methods.avp.keys import KeyModel
 from photoguard.nets.classifier import Adapted, Classifier, ClassifierConfig, Transformation
 from photoguard.nets.generator import Generator, GeneratorConfig
 

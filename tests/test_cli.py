@@ -12,7 +12,7 @@ import pytest
 from conftest import Shell
 from PIL import Image
 
-from photoguard import images, png
+from photoguard.photos import images, png
 
 BY_HAND = (
     "--method",

@@ -15,10 +15,11 @@ import pytest
 from conftest import Shell
 from test_albums import BY_HAND, at_home, count, double, key_of, names, noted, photo, some
 
-from photoguard import batch, files, remote
+from photoguard import batch, files
 from photoguard.batch.journal import NAME
 from photoguard.batch.work import left_behind, may_replace
 from photoguard.errors import OutputExistsError, UnreadableError, UsageError
+from photoguard.files import remote
 
 pytest.importorskip("upath")
 distributed = pytest.importorskip("distributed")

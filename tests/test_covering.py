@@ -10,11 +10,14 @@ import pytest
 from conftest import PORTRAIT
 from PIL import Image
 
-from photoguard import covering, identities, images, looks, protect, sealed, weights
+from photoguard import covering, looks, protect, weights
 from photoguard.errors import DamagedError
-from photoguard.evaluate import adversarial, covers
-from photoguard.geometry import Box
+from photoguard.evaluate.ddm import adversarial, covers
+from photoguard.formats import contents as sealed
+from photoguard.formats import identities
 from photoguard.methods import METHODS, Settings
+from photoguard.photos import images
+from photoguard.photos.geometry import Box
 
 RECIPIENTS = identities.Recipients((identities.generate()[1],))
 FACES = adversarial.portrait()

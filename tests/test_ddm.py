@@ -13,7 +13,8 @@ from PIL import Image
 
 from photoguard import weights
 from photoguard.errors import DamagedError, QualityError
-from photoguard.methods import Sealed, Settings, ddm
+from photoguard.methods import Sealed, Settings
+from photoguard.methods.ddm import method as ddm
 from photoguard.nets.ddm import DDM, DDMConfig
 
 

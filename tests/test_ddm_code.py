@@ -8,7 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from photoguard.errors import DamagedError
-from photoguard.methods.ddm_code import Codes, pack_maps, unpack_maps
+from photoguard.methods.ddm.maps import Codes, pack_maps, unpack_maps
 
 
 def codes(maps=3, rows=4, columns=5, seed=0):

@@ -12,11 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from photoguard import envelope, sealed
-from photoguard.envelope import PublicFace, PublicFile
 from photoguard.errors import DamagedError, UsageError
-from photoguard.geometry import Box, Owners
-from photoguard.private import Grant
+from photoguard.formats import contents as sealed
+from photoguard.formats import envelope
+from photoguard.formats.envelope import PublicFace, PublicFile
+from photoguard.formats.private import Grant
+from photoguard.photos.geometry import Box, Owners
 
 PHOTO_ID = bytes(range(16))
 

@@ -15,25 +15,14 @@ import torch
 from PIL import Image
 from torch import nn
 
-from photoguard.evaluate import (
-    adversarial,
-    attacks,
-    covers,
-    ddm,
-    maps,
-    metrics,
-    owner,
-    perturbations,
-    report,
-    tables,
-    targets,
-)
-from photoguard.evaluate import (
-    faces as cut,
-)
-from photoguard.evaluate.attackers import Training
-from photoguard.evaluate.faces import Faces, tenth
-from photoguard.evaluate.lfw import open_lfw, usual_landmarks
+from photoguard.evaluate.common import faces as cut
+from photoguard.evaluate.common import metrics, report
+from photoguard.evaluate.common import recognition as attacks
+from photoguard.evaluate.common.faces import Faces, tenth
+from photoguard.evaluate.common.lfw import open_lfw, usual_landmarks
+from photoguard.evaluate.common.networks import Training
+from photoguard.evaluate.ddm import adversarial, covers, maps, owner, perturbations, tables, targets
+from photoguard.evaluate.ddm import run as ddm
 from photoguard.nets.ddm import DDM, DDMConfig
 from photoguard.recognizers import TABLE
 from photoguard.recognizers.recognizer import Recognizer

@@ -13,23 +13,21 @@ from torch import nn
 
 from photoguard import recognizers
 from photoguard.errors import UnreadableError, UsageError, WeightsError
-from photoguard.evaluate import (
-    avp,
-    avp_attacks,
-    avp_parts,
-    avp_people,
-    avp_pictures,
-    avp_setting,
-    avp_statistics,
-    avp_tables,
-    avp_targets,
-)
-from photoguard.evaluate.attackers import Training
-from photoguard.evaluate.avp_people import Crowd, People
-from photoguard.evaluate.faces import Faces
-from photoguard.evaluate.lfw import open_lfw, usual_landmarks
-from photoguard.methods.avp_keys import KeyModel
-from photoguard.methods.avp_search import Published
+from photoguard.evaluate.avp import attacks as avp_attacks
+from photoguard.evaluate.avp import parts as avp_parts
+from photoguard.evaluate.avp import people as avp_people
+from photoguard.evaluate.avp import pictures as avp_pictures
+from photoguard.evaluate.avp import run as avp
+from photoguard.evaluate.avp import setting as avp_setting
+from photoguard.evaluate.avp import statistics as avp_statistics
+from photoguard.evaluate.avp import tables as avp_tables
+from photoguard.evaluate.avp import targets as avp_targets
+from photoguard.evaluate.avp.people import Crowd, People
+from photoguard.evaluate.common.faces import Faces
+from photoguard.evaluate.common.lfw import open_lfw, usual_landmarks
+from photoguard.evaluate.common.networks import Training
+from photoguard.methods.avp.keys import KeyModel
+from photoguard.methods.avp.search import Published
 from photoguard.nets.generator import Generator, GeneratorConfig
 
 RNG = np.random.default_rng

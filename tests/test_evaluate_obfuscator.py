@@ -11,10 +11,10 @@ from nursery_obfuscator import GENDER, PLAIN, RACE, TINY, players, write_faces
 
 from photoguard import weights
 from photoguard.errors import UsageError
-from photoguard.evaluate import metrics
-from photoguard.evaluate import obfuscator as page
-from photoguard.evaluate import obfuscator_attacks as attacks
-from photoguard.evaluate.attackers import Training
+from photoguard.evaluate.common import metrics
+from photoguard.evaluate.common.networks import Training
+from photoguard.evaluate.obfuscator import attacks
+from photoguard.evaluate.obfuscator import run as page
 
 HALVES = (np.arange(0, 120, 2), np.arange(1, 120, 2))
 BRIEF = attacks.Effort(None, Training(10, 5e-3), Training(2, 5e-3, batch=8), 40, 20, 2, 2, 4)
@@ -171,7 +171,7 @@ def test_the_whole_evaluation(shipped, tmp_path):
         assert part in text
     for picture in ("portrait", "accuracy", "losses"):
         assert (tmp_path / "docs" / "images" / f"obfuscator-{picture}.png").is_file()
-    assert (tmp_path / "out" / "restored-photoguard.png").is_file()
+    assert (tmp_path / "out" / "restored-photoguard.photos.png").is_file()
     assert not list((tmp_path / "docs").rglob("restored*"))  # faces of the data set stay out of docs
 
     kept = page.evaluate_obfuscator(tmp_path / "out", faces, **options)

@@ -19,7 +19,8 @@ import pytest
 from nursery import Nursery
 from PIL import Image
 
-from photoguard import files, images
+from photoguard import files
+from photoguard.photos import images
 
 REGION = ("--method", "solid", "--faces", "none", "--region", "10,10,30,30", "--exact")
 # Nobody can give up more rights than these: then file modes bind root too.

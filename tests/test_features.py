@@ -14,9 +14,9 @@ from nursery_obfuscator import PLAIN, TINY, players
 from photoguard import weights
 from photoguard.detection import Face
 from photoguard.errors import DamagedError
-from photoguard.features import FeatureFile
-from photoguard.geometry import Box
+from photoguard.formats.features import FeatureFile
 from photoguard.methods import obfuscator
+from photoguard.photos.geometry import Box
 
 
 def model(config=TINY, seed=0, name="own", sha256="5e" * 32):

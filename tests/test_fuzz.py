@@ -18,13 +18,16 @@ from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from photoguard import envelope, identities, images, methods, png, reveal, sealed, signing
-from photoguard.envelope import PublicFace, PublicFile
+from photoguard import methods, reveal
 from photoguard.errors import PhotoguardError, UnreadableError
-from photoguard.geometry import Box
-from photoguard.images import Photo
-from photoguard.metadata import Metadata
-from photoguard.private import Grant, PrivateFile, seal_private
+from photoguard.formats import contents as sealed
+from photoguard.formats import envelope, identities, signing
+from photoguard.formats.envelope import PublicFace, PublicFile
+from photoguard.formats.private import Grant, PrivateFile, seal_private
+from photoguard.photos import images, png
+from photoguard.photos.geometry import Box
+from photoguard.photos.images import Photo
+from photoguard.photos.metadata import Metadata
 from photoguard.protect import Options, protect
 
 MANY = settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from photoguard.geometry import (
+from photoguard.photos.geometry import (
     TEMPLATE_112X96,
     TEMPLATE_112X112,
     Box,

@@ -11,8 +11,9 @@ import pytest
 from conftest import PORTRAIT
 from PIL import Image, ImageOps
 
-from photoguard import images, protect
-from photoguard.geometry import Box, upright_cell
+from photoguard import protect
+from photoguard.photos import images
+from photoguard.photos.geometry import Box, upright_cell
 
 ORIENTATIONS = range(1, 9)
 REGIONS = (Box(37, 29, 41, 35), Box(150, 100, 30, 40))
@@ -85,7 +86,7 @@ def test_a_16_bit_picture_is_turned_by_its_orientation_too(orientation: int) -> 
     deep = picture().astype(np.uint16) * 257
     plain = cv2.imencode(".png", cv2.cvtColor(deep, cv2.COLOR_RGB2BGR))[1].tobytes()
     exif = turned(orientation).tobytes().removeprefix(b"Exif\0\0")
-    from photoguard.png import with_chunks
+    from photoguard.photos.png import with_chunks
 
     whole_cells(with_chunks(plain, [(b"eXIf", exif)]), orientation, 16, 16)
 

@@ -10,9 +10,9 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
-from photoguard import identities
 from photoguard.errors import DamagedError, UnreadableError, UsageError, WrongKeyError
-from photoguard.identities import Identity, Recipients, parse_recipient
+from photoguard.formats import identities
+from photoguard.formats.identities import Identity, Recipients, parse_recipient
 
 
 def nobody_asks(prompt: str) -> str:

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from photoguard import images, png
 from photoguard.errors import UnreadableError
+from photoguard.photos import images, png
 
 LOSSLESS = ("PNG", "WEBP", "TIFF", "BMP", "GIF")
 

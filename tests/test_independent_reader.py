@@ -19,12 +19,15 @@ from conftest import PORTRAIT
 from test_vectors import FOLDER, Vector, assert_near, read
 from test_vectors import READERS as PHOTOGUARD
 
-from photoguard import identities, images, opening, protect, reveal
+from photoguard import opening, protect, reveal
 from photoguard.detection import detect
 from photoguard.errors import PhotoguardError
-from photoguard.geometry import Box
-from photoguard.methods import Settings, avp_payload, obfuscator
-from photoguard.private import PrivateFile
+from photoguard.formats import chip_data as avp_payload
+from photoguard.formats import identities
+from photoguard.formats.private import PrivateFile
+from photoguard.methods import Settings, obfuscator
+from photoguard.photos import images
+from photoguard.photos.geometry import Box
 
 TEXT, RECIPIENT = identities.generate()
 KEY = TEXT.splitlines()[-1]

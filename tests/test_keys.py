@@ -15,12 +15,12 @@ from nursery import Nursery
 from test_faults import REGION, names, pair, picture
 from test_passphrases import asking_for
 
-from photoguard import identities, public_keys, signing
-from photoguard.cli import known
-from photoguard.cli.keys import load_signer
-from photoguard.cli.voice import Voice
+from photoguard.cli.shared import known
+from photoguard.cli.shared.keyring import load_signer
+from photoguard.cli.shared.voice import Voice
 from photoguard.errors import DamagedError, UsageError
-from photoguard.identities import Recipients
+from photoguard.formats import identities, public_keys, signing
+from photoguard.formats.identities import Recipients
 
 WORDS = "four random words\n"
 QUICK = "from photoguard import passphrases\npassphrases.WORK = 10"
@@ -241,7 +241,7 @@ def test_a_draft_is_not_forgotten_and_a_strange_recovery_file_not_taken(
     nursery: Nursery, photo: Path
 ) -> None:
     spare = nursery.home / "usb" / "spare"
-    kill = "import os, signal\nimport photoguard.cli.identity_files as f\nold = f.publish\n"
+    kill = "import os, signal\nimport photoguard.cli.shared.identity_files as f\nold = f.publish\n"
     kill += (
         "def publish(*args):\n old(*args)\n if args[0].name == 'usb': os.kill(os.getpid(), signal.SIGKILL)\n"
     )

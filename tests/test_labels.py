@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from nursery_obfuscator import write_faces
 
-from photoguard import labels
+from photoguard.datasets import labels
+from photoguard.datasets.pictures import Source, listed
 from photoguard.errors import UnreadableError, UsageError
-from photoguard.pictures import Source, listed
 
 
 @pytest.fixture

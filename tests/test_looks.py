@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from photoguard import looks, weights
-from photoguard.evaluate import covers
+from photoguard.evaluate.ddm import covers
 from photoguard.looks import filters
 
 

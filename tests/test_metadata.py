@@ -33,11 +33,12 @@ from previews import (
     xmp_segment,
 )
 
-from photoguard import containers, images, metadata, png, sealed
-from photoguard import exif as exif_values
 from photoguard.errors import DamagedError
-from photoguard.images import Photo
-from photoguard.metadata import Metadata, Part
+from photoguard.formats import contents as sealed
+from photoguard.photos import containers, images, metadata, png
+from photoguard.photos import exif as exif_values
+from photoguard.photos.images import Photo
+from photoguard.photos.metadata import Metadata, Part
 
 
 def collected(data: bytes) -> Metadata:
@@ -311,7 +312,7 @@ def test_the_fingerprint_binds_the_profile_from_version_2_on() -> None:
     ],
 )  # fmt: skip
 def test_everything_with_a_fault_is_damaged(change: dict[str, object]) -> None:
-    from photoguard.envelope import pack
+    from photoguard.formats.envelope import pack
 
     header = {"kind": "everything", "format": "", "chunks": ["tEXt"], "parts": []}
     assert sealed.unpack_everything(pack(header, [b"a\0b"], 2)).chunks == (("tEXt", b"a\0b"),)

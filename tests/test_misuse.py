@@ -16,8 +16,8 @@ from nursery import Nursery
 from test_faults import NO_RIGHTS, REGION, names, pair, picture, pixels
 from test_vectors import FOLDER, read
 
-from photoguard import identities
-from photoguard.identities import Recipients
+from photoguard.formats import identities
+from photoguard.formats.identities import Recipients
 
 PASSPHRASE = "open-sesame-and-a-half"
 
@@ -272,13 +272,14 @@ def test_a_key_that_others_can_read_is_warned_about(nursery: Nursery, photo: Pat
 
 
 BUGS = {
-    "in a parser": "import photoguard.private as e\ne.PrivateFile.from_bytes = lambda data: {}[data]",
-    "in the seal": "import photoguard.identities as i\ndef unseal(*secrets): raise ValueError(secrets)\n"
+    "in a parser": "import photoguard.formats.private as e\ne.PrivateFile.from_bytes = lambda data: {}[data]",
+    "in the seal": "import photoguard.formats.identities as i\n"
+    "def unseal(*secrets): raise ValueError(secrets)\n"
     "i.unseal = unseal",
-    "with its secrets as text": "import photoguard.identities as i\n"
+    "with its secrets as text": "import photoguard.formats.identities as i\n"
     "def parse(data, ask):\n    raise RuntimeError(data.decode('latin-1'))\n"
     "i.parse_identities = parse",
-    "chained": "import photoguard.identities as i\n"
+    "chained": "import photoguard.formats.identities as i\n"
     "def unseal(data, keys, ask=None):\n"
     "    try:\n        raise ValueError([str(k.secret) for k in keys])\n"
     "    except ValueError as error:\n        raise RuntimeError(str(error)) from error\n"

@@ -9,7 +9,7 @@ import pytest
 import torch
 from nursery_obfuscator import GENDER, PLAIN, RACE, TASK, TINY, players
 
-from photoguard.evaluate import metrics
+from photoguard.evaluate.common import metrics
 from photoguard.nets import obfuscator as nets
 from photoguard.nets import similarity
 

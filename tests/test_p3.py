@@ -12,9 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from photoguard import jpeg
 from photoguard.errors import DamagedError, UnreadableError, UsageError
-from photoguard.methods import p3
+from photoguard.evaluate.ddm import jpeg, p3
 from photoguard.recognizers.sample import sample_picture
 
 

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_identities import nobody_asks
 
-from photoguard import identities, passphrases
 from photoguard.errors import DamagedError, WrongKeyError
-from photoguard.identities import Recipients
+from photoguard.formats import identities, passphrases
+from photoguard.formats.identities import Recipients
 
 SALT = "A" * 22
 OPENERS = {

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from photoguard.detection import Face
-from photoguard.geometry import Box
-from photoguard.preview import CERTAIN, LARGEST_SIDE, SMALLEST_SIDE, UNCERTAIN, draw
+from photoguard.photos.geometry import Box
+from photoguard.photos.preview import CERTAIN, LARGEST_SIDE, SMALLEST_SIDE, UNCERTAIN, draw
 
 
 def face(x, y, side, certain=True):

@@ -9,12 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from photoguard import envelope, identities, opening, signing
-from photoguard.envelope import PublicFace, PublicFile
+from photoguard import opening
 from photoguard.errors import DamagedError, PhotoguardError, UsageError, WrongKeyError
-from photoguard.geometry import Box
-from photoguard.identities import Recipients
-from photoguard.private import Grant, PrivateFile, Seal, commitment, seal_private
+from photoguard.formats import envelope, identities, signing
+from photoguard.formats.envelope import PublicFace, PublicFile
+from photoguard.formats.identities import Recipients
+from photoguard.formats.private import Grant, PrivateFile, Seal, commitment, seal_private
+from photoguard.photos.geometry import Box
 
 ME, ANA = signing.Signer(bytes(32)), signing.Signer(bytes([1]) * 32)
 SECRET, RECIPIENT = identities.generate()

@@ -13,7 +13,7 @@ from conftest import Shell
 from PIL import Image, ImageCms
 from previews import jpeg, picture, saved
 
-from photoguard import images, png, profile
+from photoguard.photos import images, png, profile
 
 SECRET = b"52.5200N 13.4050E Anna's camera"
 

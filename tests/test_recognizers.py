@@ -519,7 +519,7 @@ def test_a_real_recognizer_recognizes(tmp_path, lfw_landmarks, name):
         pytest.skip("PHOTOGUARD_DATA does not name the folder with the real data")
     if name == "mobilefacenet-112":
         pytest.importorskip("onnx2torch")
-    from photoguard.evaluate.check import check
+    from photoguard.evaluate.common.check import check
 
     data = Path(os.environ["PHOTOGUARD_DATA"])
     file, figure = REAL[name]

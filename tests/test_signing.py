@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 import pytest
 
-from photoguard import identities, public_keys, signing
 from photoguard.errors import DamagedError, UsageError
+from photoguard.formats import identities, public_keys, signing
 
 IDENTITY = "AGE-SECRET-KEY-1GFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPQ4EGAEX"
 

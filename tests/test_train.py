@@ -18,10 +18,10 @@ from PIL import Image
 
 from photoguard import detection, weights
 from photoguard.errors import UnreadableError, UnwritableError, UsageError, WeightsError
-from photoguard.geometry import Box
 from photoguard.interruption import patient
 from photoguard.nets import ddm as nets
 from photoguard.nets.squeezenet import SqueezeNet
+from photoguard.photos.geometry import Box
 from photoguard.train import crops, data, ddm, ddm_toy, loop
 
 TINY = ddm.Config(

@@ -15,9 +15,9 @@ from nursery_obfuscator import PLAIN, TINY, players, write_faces
 from PIL import Image
 
 from photoguard import weights
+from photoguard.datasets.labels import labeled, parted
+from photoguard.datasets.pictures import Reader, Source, listed
 from photoguard.errors import UnreadableError, UsageError
-from photoguard.labels import labeled, parted
-from photoguard.pictures import Reader, Source, listed
 from photoguard.train import loop
 from photoguard.train import obfuscator as page
 

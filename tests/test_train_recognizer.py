@@ -16,8 +16,8 @@ from PIL import Image
 
 from photoguard import recognizers, weights
 from photoguard.errors import NoFaceError, UsageError, WeightsError
-from photoguard.geometry import TEMPLATE_112X112
 from photoguard.nets.compact import CompactConfig, CompactNet
+from photoguard.photos.geometry import TEMPLATE_112X112
 from photoguard.recognizers import TABLE
 from photoguard.recognizers.recognizer import Recognizer
 from photoguard.train import chips, data, loop, recognizer

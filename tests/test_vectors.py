@@ -14,12 +14,16 @@ import numpy as np
 import pytest
 import torch
 
-from photoguard import envelope, identities, images, methods, opening, reveal, sealed
-from photoguard.envelope import PublicFile
+from photoguard import methods, opening, reveal
 from photoguard.errors import DamagedError, PhotoguardError, WrongKeyError
-from photoguard.features import FeatureFile
-from photoguard.methods import avp_keys, avp_payload
-from photoguard.private import PrivateFile
+from photoguard.formats import chip_data as avp_payload
+from photoguard.formats import contents as sealed
+from photoguard.formats import envelope, identities
+from photoguard.formats.envelope import PublicFile
+from photoguard.formats.features import FeatureFile
+from photoguard.formats.private import PrivateFile
+from photoguard.methods.avp import keys as avp_keys
+from photoguard.photos import images
 
 FOLDER = Path(__file__).parent / "vectors"
 TEXT, RECIPIENT = identities.generate()

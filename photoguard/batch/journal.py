@@ -30,9 +30,10 @@ from typing import Any
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
-from photoguard import files, remote
+from photoguard import files
 from photoguard.batch.plan import Task
 from photoguard.errors import OutputExistsError, UnreadableError, UnwritableError
+from photoguard.files import remote
 
 NAME = ".photoguard-journal"
 REDO = "--force protects it again"

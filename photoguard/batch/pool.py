@@ -265,7 +265,8 @@ def killed(task: Task) -> PhotoguardError:
 
 def weigh(source: Path) -> int:
     """A photo's pixels as its header tells them; the worker says what is wrong with one that has none."""
-    from photoguard import images, remote
+    from photoguard.files import remote
+    from photoguard.photos import images
 
     if remote.is_remote(source):
         return REMOTE_PIXELS

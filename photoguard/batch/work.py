@@ -7,14 +7,17 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from photoguard import files, identities, limits, png, remote
+from photoguard import files
 from photoguard.batch.plan import Task
 from photoguard.errors import PhotoguardError, UnreadableError, UsageError
-from photoguard.identities import Ask, Identity, Recipients
-from photoguard.metadata import Metadata, file_names
+from photoguard.files import limits, remote
+from photoguard.formats import identities
+from photoguard.formats.identities import Ask, Identity, Recipients
+from photoguard.formats.signing import Signer
 from photoguard.opening import Makers, Opened, open_private
+from photoguard.photos import png
+from photoguard.photos.metadata import Metadata, file_names
 from photoguard.protect import Options, Protection, protect_file
-from photoguard.signing import Signer
 
 if TYPE_CHECKING:
     from photoguard.reveal import Restored
@@ -56,7 +59,7 @@ class Encrypting:
         if prepare:
             prepare()
         if self.options.settings.chips:
-            from photoguard.methods.avp_chips import spec_for
+            from photoguard.methods.avp.chips import spec_for
 
             spec_for(self.options.settings.chips.recognizers)
 
@@ -153,7 +156,7 @@ class Restoring:
 
     def __call__(self, task: Task) -> Report:
         """Restore or verify one picture."""
-        from photoguard import images
+        from photoguard.photos import images
 
         left = left_behind(task) if self.write else None
         if left:

@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from photoguard import files, identities, limits
-from photoguard.cli import options
-from photoguard.cli.keys import chosen_recipients, load_identities, tidied
+from photoguard import files
 from photoguard.cli.protecting import detection_settings
-from photoguard.cli.voice import Voice, ask_passphrase, complain, guarded
+from photoguard.cli.shared import options
+from photoguard.cli.shared.keyring import chosen_recipients, load_identities, tidied
+from photoguard.cli.shared.voice import Voice, ask_passphrase, complain, guarded
 from photoguard.errors import BatchError, NoFaceError, PhotoguardError, UsageError
-from photoguard.features import SUFFIX, FeatureFile
+from photoguard.files import limits
+from photoguard.formats import identities
+from photoguard.formats.features import SUFFIX, FeatureFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -111,9 +113,9 @@ def _features(
     model: Model, photo: Path, settings: Any, all_faces: bool, max_pixels: int
 ) -> tuple[FeatureFile, int]:
     """The feature file of a photo, and how many faces are not in it."""
-    from photoguard import images
     from photoguard.detection import detect
     from photoguard.methods.obfuscator import obfuscate
+    from photoguard.photos import images
 
     pixels = images.decode(limits.read_picture(photo, max_pixels), files.shown(photo), max_pixels).shallow()
     found = [face for face in detect(pixels, settings) if face.certain]

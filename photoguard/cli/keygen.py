@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from photoguard import files, identities, public_keys
-from photoguard.cli import known, options
-from photoguard.cli.identity_files import (
+from photoguard import files
+from photoguard.cli.shared import known, options
+from photoguard.cli.shared.identity_files import (
     PUBLIC,
     TEXT_LIMIT,
     beside,
@@ -21,7 +21,7 @@ from photoguard.cli.identity_files import (
     lacks_something,
     make_identity,
 )
-from photoguard.cli.key_models import (
+from photoguard.cli.shared.key_models import (
     Images,
     Minutes,
     Preset,
@@ -31,11 +31,12 @@ from photoguard.cli.key_models import (
     make_key_model,
     settings,
 )
-from photoguard.cli.keys import default_key_model, has_identity, own_recipients, tidied
-from photoguard.cli.voice import Voice, guarded, new_passphrase
+from photoguard.cli.shared.keyring import default_key_model, has_identity, own_recipients, tidied
+from photoguard.cli.shared.voice import Voice, guarded, new_passphrase
 from photoguard.errors import UsageError, WrongKeyError
-from photoguard.identities import Recipients
-from photoguard.public_keys import PublicKeys
+from photoguard.formats import identities, public_keys
+from photoguard.formats.identities import Recipients
+from photoguard.formats.public_keys import PublicKeys
 
 
 @guarded

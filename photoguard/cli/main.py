@@ -8,18 +8,12 @@ from typing import Annotated
 import typer
 
 from photoguard import __version__
-from photoguard.cli import (
-    evaluating,
-    featuring,
-    keygen,
-    matching,
-    protecting,
-    recognizing,
-    restoring,
-    training,
-    training_keys,
-)
-from photoguard.cli.voice import complain
+from photoguard.cli import evaluate as evaluating
+from photoguard.cli import featuring, keygen, protecting, restoring, training_keys
+from photoguard.cli import match as matching
+from photoguard.cli import recognizers as recognizing
+from photoguard.cli import train as training
+from photoguard.cli.shared.voice import complain
 from photoguard.errors import PhotoguardError
 
 app = typer.Typer(

@@ -11,9 +11,9 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from photoguard import batch, files, limits, remote
-from photoguard.cli import albums, options
-from photoguard.cli.keys import (
+from photoguard import batch, files
+from photoguard.cli.shared import albums, options
+from photoguard.cli.shared.keyring import (
     chosen_recipients,
     has_identity,
     load_key_model,
@@ -22,10 +22,11 @@ from photoguard.cli.keys import (
     stage_secret,
     tidied,
 )
-from photoguard.cli.voice import Voice, guarded
+from photoguard.cli.shared.voice import Voice, guarded
 from photoguard.errors import UsageError
-from photoguard.geometry import Box
-from photoguard.signing import Signer
+from photoguard.files import limits, remote
+from photoguard.formats.signing import Signer
+from photoguard.photos.geometry import Box
 
 SEALED = "sealed"
 COSINE = 0.98
@@ -370,7 +371,8 @@ def detect(
     voice = Voice(json, quiet, verbose)
     if preview is not None and not force:
         files.refuse_existing(preview)
-    from photoguard import images, protect
+    from photoguard import protect
+    from photoguard.photos import images
 
     choice = protect.Options(
         detection=detection_settings(min_face, threshold, thorough),
@@ -400,8 +402,8 @@ def detect(
 def _write_preview(
     preview: Path, photo: Path, data: Any, found: Sequence[Any], force: bool, secret: bytes | None
 ) -> None:
-    from photoguard import images
-    from photoguard.preview import draw
+    from photoguard.photos import images
+    from photoguard.photos.preview import draw
 
     if files.is_same(preview, photo):
         raise UsageError("the preview would replace the photo", "choose another name with --preview")

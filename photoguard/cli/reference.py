@@ -8,7 +8,7 @@ import typer
 
 from photoguard import errors
 from photoguard.cli.main import app
-from photoguard.cli.voice import BUG, INTERRUPTED
+from photoguard.cli.shared.voice import BUG, INTERRUPTED
 
 HEAD = """# Commands
 

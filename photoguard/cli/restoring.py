@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from photoguard import batch, envelope, files, identities, limits, png, remote
-from photoguard.cli import albums, known, options
-from photoguard.cli.keys import (
+from photoguard import batch, files
+from photoguard.cli.protecting import face_numbers
+from photoguard.cli.shared import albums, known, options
+from photoguard.cli.shared.keyring import (
     chosen_recipients,
     default_key_model,
     load_identities,
@@ -19,11 +20,13 @@ from photoguard.cli.keys import (
     stage_secret,
     tidied,
 )
-from photoguard.cli.protecting import face_numbers
-from photoguard.cli.voice import Voice, ask_passphrase, guarded
+from photoguard.cli.shared.voice import Voice, ask_passphrase, guarded
 from photoguard.errors import PhotoguardError, UnreadableError, UsageError
-from photoguard.features import FeatureFile
-from photoguard.private import PrivateFile
+from photoguard.files import limits, remote
+from photoguard.formats import envelope, identities
+from photoguard.formats.features import FeatureFile
+from photoguard.formats.private import PrivateFile
+from photoguard.photos import png
 
 if TYPE_CHECKING:
     from photoguard.batch.work import Restoring
@@ -326,8 +329,8 @@ def _inspect_features(voice: Voice, file: Path, data: bytes) -> None:
 
 def _inspect_chip(voice: Voice, file: Path, data: bytes) -> bool:
     """Show AVP's chip, when the picture is one."""
-    from photoguard import images
-    from photoguard.methods import avp_payload
+    from photoguard.formats import chip_data as avp_payload
+    from photoguard.photos import images
 
     if max(images.stated_size(io.BytesIO(data), files.shown(file))) > avp_payload.SIDE_LIMIT:
         return False

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from photoguard.cli import options
-from photoguard.cli.key_models import (
+from photoguard.cli.shared import options
+from photoguard.cli.shared.key_models import (
     Minutes,
     Preset,
     PresetOption,
@@ -17,10 +17,10 @@ from photoguard.cli.key_models import (
     make_key_model,
     settings,
 )
-from photoguard.cli.keys import own_recipients, tidied
-from photoguard.cli.training import Device, Out
-from photoguard.cli.voice import Voice, guarded
-from photoguard.identities import Recipients
+from photoguard.cli.shared.keyring import own_recipients, tidied
+from photoguard.cli.shared.voice import Voice, guarded
+from photoguard.cli.train import Device, Out
+from photoguard.formats.identities import Recipients
 
 
 @guarded

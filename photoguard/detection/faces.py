@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from photoguard.geometry import Box
+from photoguard.photos.geometry import Box
 
 P_NET_CELL = 12  # pixels of the largest copy scanned; a smaller face would have to be enlarged
 SMALLEST = 20.0  # pixels, unless asked for less: little is recognizable below

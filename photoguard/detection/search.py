@@ -12,7 +12,7 @@ from photoguard.detection.candidates import Candidates, merged, turned_back
 from photoguard.detection.faces import DetectionSettings, Face, lowest_score, smallest_face
 from photoguard.detection.networks import Networks, networks
 from photoguard.detection.pyramid import Halvings, Pixels, halvings
-from photoguard.geometry import Box
+from photoguard.photos.geometry import Box
 
 TURNS = (90, 180, 270)
 SMALLEST_TURNED = 28.0  # pixels; sideways faces are rare, and looking for smaller ones doubles the work

@@ -11,9 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from photoguard import remote
 from photoguard.errors import OutputExistsError
-from photoguard.files import listing, staging
+from photoguard.files import listing, remote, staging
 from photoguard.files.folders import HANDLES, Folder, held
 from photoguard.files.listing import EARLIER, LIST, LIST_BYTES, STAGE, Listing
 from photoguard.files.names import STAGING, shown

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from photoguard import remote
 from photoguard.errors import UnreadableError
+from photoguard.files import remote
 
 PHOTO_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".mpo", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif"}

@@ -8,8 +8,8 @@ import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from photoguard import remote
 from photoguard.errors import PhotoguardError, UnreadableError
+from photoguard.files import remote
 from photoguard.files.names import PHOTO_SUFFIXES, PUBLIC_SUFFIX, is_own_output, shown
 
 

@@ -13,9 +13,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from photoguard import remote
 from photoguard.errors import OutputExistsError, PhotoguardError, UnwritableError
-from photoguard.files import listing
+from photoguard.files import listing, remote
 from photoguard.files.folders import Folder, held
 from photoguard.files.listing import LIST, REPLACE, Promises
 from photoguard.files.names import PRIVATE_SUFFIX, STAGING, shown

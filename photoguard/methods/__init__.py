@@ -19,7 +19,13 @@ from photoguard.errors import DamagedError, UsageError
 Pixels = NDArray[Any]  # (H, W, 3) RGB, uint8 or uint16
 
 # name -> the module here that implements it
-METHODS = {"ddm": "ddm", "avp": "patches", "solid": "patches", "blur": "patches", "pixelate": "patches"}
+METHODS = {
+    "ddm": "ddm.method",
+    "avp": "patches",
+    "solid": "patches",
+    "blur": "patches",
+    "pixelate": "patches",
+}
 
 
 @dataclass(frozen=True)

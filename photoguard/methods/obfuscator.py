@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from photoguard import weights
 from photoguard.errors import DamagedError
-from photoguard.features import FeatureFile
-from photoguard.geometry import similarity, to_chip
+from photoguard.formats.features import FeatureFile
 from photoguard.nets.ddm import dequantise, quantise
 from photoguard.nets.obfuscator import released
+from photoguard.photos.geometry import similarity, to_chip
 
 if TYPE_CHECKING:
     from pathlib import Path

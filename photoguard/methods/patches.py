@@ -10,8 +10,8 @@ import numpy as np
 from PIL import Image
 
 from photoguard.errors import DamagedError
-from photoguard.images import no_pillow_cap
 from photoguard.methods import Pixels, Sealed, Settings, checked, digest
+from photoguard.photos.images import no_pillow_cap
 
 WEBP_QUALITY = 95  # visually lossless; a 300-px face takes about 20 KB
 WEBP_SIDE = 16383

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from photoguard.geometry import similarity, to_chip
+from photoguard.photos.geometry import similarity, to_chip
 from photoguard.recognizers.table import TEMPLATES
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from photoguard.geometry import TEMPLATE_112X96, TEMPLATE_112X112
+from photoguard.photos.geometry import TEMPLATE_112X96, TEMPLATE_112X112
 
 
 @dataclass(frozen=True)

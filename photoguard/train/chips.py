@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from photoguard.errors import NoFaceError
 from photoguard.files import staged
-from photoguard.geometry import TEMPLATE_112X112, similarity, to_chip
+from photoguard.photos.geometry import TEMPLATE_112X112, similarity, to_chip
 from photoguard.train.data import Picture, Pixels, Reader
 
 SIDE = 112

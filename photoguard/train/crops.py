@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from photoguard.errors import UnreadableError
 from photoguard.files import writing
-from photoguard.geometry import Box
+from photoguard.photos.geometry import Box
 from photoguard.train.data import Reader, Source, listed
 
 MARGIN = 0.5  # of the face's side on every side: hair, neck and what stands behind

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from photoguard.pictures import SUFFIXES, Picture, Pixels, Reader, Source, divided, listed
+from photoguard.datasets.pictures import SUFFIXES, Picture, Pixels, Reader, Source, divided, listed
 
 __all__ = [
     "SUFFIXES",

@@ -22,7 +22,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from photoguard.methods.avp_losses import ssim
+from photoguard.methods.avp.losses import ssim
 from photoguard.nets.generator import PRESETS, Generator, GeneratorConfig
 from photoguard.recognizers.sample import sample_picture
 from photoguard.train import loop

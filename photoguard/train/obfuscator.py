@@ -27,11 +27,11 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from photoguard import weights
+from photoguard.datasets.labels import Labeled, labeled, parted
+from photoguard.datasets.pictures import Pixels, Reader, Source, listed
 from photoguard.errors import UsageError
-from photoguard.labels import Labeled, labeled, parted
 from photoguard.nets import obfuscator as nets
 from photoguard.nets.similarity import ms_ssim
-from photoguard.pictures import Pixels, Reader, Source, listed
 from photoguard.train import loop
 
 WEIGHTS = "obfuscator.safetensors"

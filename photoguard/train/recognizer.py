@@ -31,9 +31,9 @@ from tqdm import tqdm
 
 from photoguard import recognizers, weights
 from photoguard.errors import UsageError
-from photoguard.geometry import TEMPLATE_112X112, similarity
 from photoguard.interruption import deaf, patient
 from photoguard.nets.compact import CompactConfig, CompactNet
+from photoguard.photos.geometry import TEMPLATE_112X112, similarity
 from photoguard.recognizers import Recognizer
 from photoguard.train import loop
 from photoguard.train.chips import SIDE, Batches, ChipConfig, Faces, found

@@ -36,7 +36,7 @@ from stones import (
 )  # fmt: skip
 
 from photoguard import methods
-from photoguard.geometry import Box
+from photoguard.photos.geometry import Box
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))  # the second reader, so that no vector repeats photoguard's own network

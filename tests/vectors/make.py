@@ -59,13 +59,15 @@ from stones import (
     stored,
 )  # fmt: skip
 
-from photoguard import identities, methods
+from photoguard import methods
 from photoguard.errors import PhotoguardError
-from photoguard.features import FeatureFile
-from photoguard.geometry import Box
-from photoguard.identities import Recipients
-from photoguard.images import decode
-from photoguard.methods import avp_keys, avp_payload
+from photoguard.formats import chip_data as avp_payload
+from photoguard.formats import identities
+from photoguard.formats.features import FeatureFile
+from photoguard.formats.identities import Recipients
+from photoguard.methods.avp import keys as avp_keys
+from photoguard.photos.geometry import Box
+from photoguard.photos.images import decode
 
 HERE = Path(__file__).parent
 

@@ -20,7 +20,7 @@ import numpy as np
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
 from photoguard import methods
-from photoguard.geometry import Box
+from photoguard.photos.geometry import Box
 
 START, CHUNK = b"\x89PNG\r\n\x1a\n", b"pgRd"
 PHOTO_ID, OTHER_ID = bytes(range(16)), bytes(range(16, 32))

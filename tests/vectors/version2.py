@@ -35,7 +35,7 @@ from stones import (
 )  # fmt: skip
 
 from photoguard import methods
-from photoguard.geometry import Box
+from photoguard.photos.geometry import Box
 
 SEED, OTHER_SEED = bytes([0x51]) * 32, bytes([0x52]) * 32  # of signing keys
 EVERYTHING = bytes([0xB0]) * 32  # the key

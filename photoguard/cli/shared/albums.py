@@ -1,0 +1,265 @@
+"""Runs over many photos at the command line: their options, progress, interruption and summary."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from photoguard import batch, files
+from photoguard.cli.shared.keyring import journal_key
+from photoguard.cli.shared.voice import Voice
+from photoguard.errors import BatchError, DoubtError, NoFaceError, PhotoguardError, UsageError
+from photoguard.files import limits, remote
+from photoguard.interruption import patient
+
+if TYPE_CHECKING:
+    from photoguard.batch.work import Report
+
+    Work = Callable[[batch.Task], Report]
+    Outcome = batch.Outcome[Report | batch.Skipped]
+
+
+class NoFace(StrEnum):
+    """What becomes of a photo in which no face is found."""
+
+    error = "error"
+    skip = "skip"
+    copy_nothing = "copy-nothing"
+
+
+Jobs = Annotated[
+    int | None,
+    typer.Option(
+        "--jobs",
+        "-j",
+        min=1,
+        help="Photos worked on at once, each by a process on one core; as many as cores and memory allow "
+        "when left out.",
+    ),
+]
+Include = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--include",
+        help="Of a folder, take only what this pattern fits, as a name or a path below the folder: '*.jpg', "
+        "'2024/*'. Repeat it for several.",
+    ),
+]
+Exclude = Annotated[
+    list[str] | None,
+    typer.Option("--exclude", help="Of a folder, leave out what this pattern fits, or a whole subfolder."),
+]
+FilesFrom = Annotated[
+    str | None,
+    typer.Option(
+        "--files-from",
+        help="Take the names from this file, or - for standard input: one a line, or separated by NUL. "
+        "Below an output folder they keep their folders.",
+    ),
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would happen, and do nothing.")]
+Cluster = Annotated[
+    str | None,
+    typer.Option(
+        "--cluster",
+        metavar="ADDRESS",
+        help="Work on the Dask cluster whose scheduler is at this address, such as tls://host:8786. Its "
+        "workers must see the same folders, or the photos have addresses such as s3://bucket/folder.",
+    ),
+]
+ByContent = Annotated[
+    bool,
+    typer.Option(
+        "--by-content", help="Notice changed photos by their bytes and not by size and time alone; slower."
+    ),
+]
+
+
+@dataclass(frozen=True)
+class Album:
+    """What a run over many photos was asked for."""
+
+    tasks: Sequence[batch.Task]
+    many: bool  # a single photo has no journal, no summary, and its error is the command's
+    jobs: int | None = None
+    force: bool = False
+    journal: batch.Journal | None = None
+    no_face: NoFace = NoFace.error
+    cluster: str | None = None
+    writes: bool = True
+    secret: bytes | None = field(default=None, repr=False)  # of stages
+
+
+def named(paths: Sequence[Path] | None, listed: str | None) -> list[Path]:
+    """The inputs that were typed and those of a list."""
+    found = list(paths or [])
+    if listed is not None:
+        data = sys.stdin.buffer.read() if listed == "-" else files.read_file(Path(listed), limits.NAMES)
+        names = data.split(b"\0") if b"\0" in data else data.splitlines()
+        encoding = sys.getfilesystemencoding()
+        found += [remote.place(name.decode(encoding, "surrogateescape")) for name in names if name]
+    if not found:
+        raise UsageError("no photo is named", "name photos or folders, or give --files-from a list of them")
+    return found
+
+
+def without_outputs(voice: Voice, inputs: list[Path]) -> list[Path]:
+    """Several inputs, less the protected photos and private files that a pattern such as * brings along."""
+    if len(inputs) == 1:
+        return inputs
+    own = (files.PUBLIC_SUFFIX, files.PRIVATE_SUFFIX, files.CHIP_SUFFIX)
+    left = [path for path in inputs if not path.name.lower().endswith(own) or files.is_folder(path)]
+    if len(left) < len(inputs):
+        voice.note(f"{len(inputs) - len(left)} of the files named are outputs of photoguard: left alone")
+    return left
+
+
+def journal_for(voice: Voice, settings: str, by_content: bool, dry_run: bool) -> batch.Journal | None:
+    """The journal of a run with these settings, where the user's secret for journals can be had."""
+    from platformdirs import user_state_path
+
+    key = journal_key(voice, make=not dry_run)
+    home = user_state_path("photoguard") / "journals"
+    return batch.Journal(key, settings.encode(), home, by_content) if key else None
+
+
+def warn_of_secrets(voice: Voice, cluster: str | None, what: str) -> None:
+    """Say that a secret will leave this machine in the clear."""
+    if cluster is not None and not cluster.startswith("tls://"):
+        voice.warn(f"your {what} goes to the cluster's workers in the clear; use a tls:// address")
+
+
+def show_plan(voice: Voice, album: Album, verb: str) -> None:
+    """What a run would do, photo by photo."""
+    for task in album.tasks:
+        record = {"source": str(task.source), "public": str(task.public), "would": verb}
+        text = f"{files.shown(task.source)} -> {files.shown(task.public)}"
+        try:
+            files.read_file(task.source, count=1)
+            if not album.force:
+                if album.journal and album.journal.finished(task, note=False):
+                    record["would"], text = "skip", f"{text}: nothing, an earlier run finished it"
+                else:
+                    files.refuse_existing(task.public)
+        except PhotoguardError as error:
+            record["would"], record["error"], text = "fail", str(error), f"{text}: error: {error}"
+        voice.result(text, record)
+    voice.note(f"{len(album.tasks)} photos; nothing was done")
+
+
+def work_through(
+    voice: Voice, album: Album, work: Work, show: Callable[[dict[str, Any]], str], done: str
+) -> None:
+    """Work through an album, telling each outcome as it happens, and sum up honestly."""
+    tally = Tally(done)
+    in_hand = "finishing the photos in hand; press Ctrl-C again to stop at once"
+    patience = patient(lambda: voice.note(in_hand)) if album.many else nullcontext(lambda: False)
+    with patience as stopping, voice.bar(len(album.tasks), "photo") as bar:
+        for outcome in outcomes(album, work, stopping, voice.warn):
+            if outcome.error is not None and not album.many:
+                raise outcome.error
+            tally.add(outcome, album.no_face)
+            _tell(voice, outcome, album, show)
+            bar(1, tally.figures())
+    if album.many:
+        voice.note(tally.summary(len(album.tasks)))
+    if stopping():
+        raise KeyboardInterrupt
+    if tally.errors:
+        hints = dict.fromkeys(error.hint for error in tally.errors if error.hint)
+        failed = f"{len(tally.errors)} of {len(album.tasks)} photos failed"
+        raise BatchError(failed, "\nhint: ".join(hints))
+
+
+def outcomes(
+    album: Album, work: Work, stopping: Callable[[], bool], tell: Callable[[str], None] = lambda notice: None
+) -> Iterator[Outcome]:
+    """The outcomes of an album's photos, with a journal where it has one."""
+    pool = None
+    if album.many:
+        pool = replace(batch.Pool.of_machine(album.jobs, len(album.tasks)), secret=album.secret)
+
+    def do(tasks: Any) -> Any:
+        if album.cluster is not None:
+            return batch.cluster.run(tasks, work, album.cluster, stopping)
+        return batch.run(tasks, work, pool, stopping)
+
+    def outputs(outcome: batch.Outcome[Report]) -> Sequence[Path] | None:
+        if _faceless(outcome.error):
+            return () if album.no_face is NoFace.copy_nothing else None
+        return None if outcome.result is None else outcome.result.outputs
+
+    if album.journal is None:
+        if album.many and album.writes:
+            for notice in batch.tidy(album.tasks, album.secret):
+                tell(notice)
+        return do(album.tasks)  # type: ignore[no-any-return]
+    return batch.resumed(album.tasks, album.journal, do, outputs, album.force, tell)
+
+
+def _faceless(error: PhotoguardError | None) -> bool:
+    return isinstance(error, NoFaceError) and not isinstance(error, DoubtError)
+
+
+def _tell(voice: Voice, outcome: Outcome, album: Album, show: Callable[[dict[str, Any]], str]) -> None:
+    source = files.shown(outcome.task.source)
+    if isinstance(outcome.result, batch.Skipped):
+        record = {"source": str(outcome.task.source), "skipped": "finished by an earlier run"}
+        voice.result(f"{source}: finished by an earlier run", record) if voice.json else voice.detail(
+            f"{source}: finished by an earlier run"
+        )
+    elif outcome.result is not None:
+        record = outcome.result.record
+        voice.result(f"{source}: done" if "outputs" in record else show(record), record)
+        for notice in outcome.result.notices:
+            voice.note(f"note: {source}: {notice}")
+    elif outcome.error is not None and _faceless(outcome.error) and album.no_face is not NoFace.error:
+        record = {"source": str(outcome.task.source), "skipped": "no face was found; nothing was written"}
+        voice.result(f"{source}: no face was found; nothing was written", record)
+    elif outcome.error is not None and voice.json:
+        error = {"error": str(outcome.error), "hint": outcome.error.hint, "exit": outcome.error.exit_code}
+        voice.result("", {"source": str(outcome.task.source), **error})
+    elif outcome.error is not None:
+        voice.error(str(outcome.error))
+
+
+class Tally:
+    """What a run has come to so far."""
+
+    def __init__(self, done: str) -> None:
+        self.done = done
+        self.worked = self.earlier = self.faceless = self.faces = self.bytes = 0
+        self.errors: list[PhotoguardError] = []
+
+    def add(self, outcome: Outcome, no_face: NoFace) -> None:
+        """Count one outcome."""
+        if isinstance(outcome.result, batch.Skipped):
+            self.earlier += 1
+        elif outcome.result is not None:
+            self.worked += 1
+            self.faces += outcome.result.faces
+            self.bytes += outcome.result.size
+        elif _faceless(outcome.error) and no_face is not NoFace.error:
+            self.faceless += 1
+        elif outcome.error is not None:
+            self.errors.append(outcome.error)
+
+    def figures(self) -> dict[str, Any]:
+        """What the progress bar shows beside the count."""
+        return {"faces": self.faces, "bytes": self.bytes, "failed": len(self.errors)}
+
+    def summary(self, total: int) -> str:
+        """One honest line."""
+        parts = [f"{self.worked} of {total} photos {self.done}"]
+        parts += [f"{self.earlier} finished by an earlier run"] if self.earlier else []
+        parts += [f"{self.faceless} without a face left alone"] if self.faceless else []
+        parts += [f"{len(self.errors)} failed"] if self.errors else []
+        left = total - self.worked - self.earlier - self.faceless - len(self.errors)
+        return ", ".join(parts + ([f"{left} not begun"] if left else []))

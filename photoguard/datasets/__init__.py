@@ -1,0 +1,1 @@
+"""Sets of pictures and their labels, for training and evaluation."""

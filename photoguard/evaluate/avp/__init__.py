@@ -1,0 +1,1 @@
+"""AVP's evaluation."""

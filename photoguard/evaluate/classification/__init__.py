@@ -1,0 +1,1 @@
+"""AVP on a classifier."""

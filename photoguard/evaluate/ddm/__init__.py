@@ -1,0 +1,1 @@
+"""DDM's evaluation."""

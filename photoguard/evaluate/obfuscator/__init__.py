@@ -1,0 +1,1 @@
+"""DeepObfuscator's evaluation."""

@@ -1,0 +1,1 @@
+"""AVP: pictures that a recognizer takes for the face."""

@@ -1,0 +1,1 @@
+"""DDM: a patch as sealed maps and a private feature."""

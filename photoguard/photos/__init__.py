@@ -1,0 +1,1 @@
+"""Photos as pixels and back, and places on them."""
