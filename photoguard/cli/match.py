@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from photoguard import files
-from photoguard.cli.protecting import recognizer_names
 from photoguard.cli.shared import options
+from photoguard.cli.shared.options import recognizer_names
 from photoguard.cli.shared.voice import Voice, guarded
 from photoguard.files import limits
 

@@ -14,7 +14,7 @@ import typer
 
 from photoguard import batch, files
 from photoguard.cli.shared.keyring import journal_key
-from photoguard.cli.shared.voice import Voice
+from photoguard.cli.shared.voice import Voice, complain
 from photoguard.errors import BatchError, DoubtError, NoFaceError, PhotoguardError, UsageError
 from photoguard.files import limits, remote
 from photoguard.interruption import patient
@@ -263,3 +263,22 @@ class Tally:
         parts += [f"{len(self.errors)} failed"] if self.errors else []
         left = total - self.worked - self.earlier - self.faceless - len(self.errors)
         return ", ".join(parts + ([f"{left} not begun"] if left else []))
+
+
+def one_by_one(voice: Voice, what: str, paths: list[Path], work: Callable[[int], None]) -> None:
+    """All of them, whatever happens to one; the only one's failure is the command's own."""
+    failed = 0
+    for number in range(len(paths)):
+        try:
+            work(number)
+        except PhotoguardError as error:
+            if len(paths) == 1:
+                raise
+            if voice.json:
+                told = {"error": str(error), "hint": error.hint, "exit": error.exit_code}
+                voice.result("", {what: str(paths[number]), **told})
+            else:
+                complain(error)
+            failed += 1
+    if failed:
+        raise BatchError(f"{failed} of {len(paths)} failed")

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+
+from photoguard.errors import UsageError
+from photoguard.files import remote
 
 Json = Annotated[bool, typer.Option("--json", help="Print results as JSON, one object a line.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print results and errors only.")]
@@ -75,5 +79,54 @@ To = Annotated[
         "-t",
         help="Recipient: age1..., an SSH public key, a NAME kept with `recipients --as`, a file with one a "
         "line, or `self`. Repeat it for several; yourself when left out.",
+    ),
+]
+
+
+SHIPPED_RECOGNIZER = "photoguard-small"
+
+
+def recognizer_names(named: Sequence[str]) -> tuple[str, ...]:
+    """The recognizers that were named, or the one that ships."""
+    return tuple(named) or (SHIPPED_RECOGNIZER,)
+
+
+def detection_settings(min_face: int | None, threshold: float | None, thorough: bool) -> Any:
+    """What the detector is asked for."""
+    from photoguard.detection import DetectionSettings
+
+    if threshold is None:
+        return DetectionSettings(min_face=min_face, thorough=thorough)
+    return DetectionSettings(min_face=min_face, threshold=threshold, thorough=thorough)
+
+
+def face_numbers(text: str, option: str) -> tuple[int, ...]:
+    """Numbers as `detect` prints them, from `1,3`."""
+    try:
+        numbers = tuple(int(part) for part in text.split(",") if part.strip())
+    except ValueError:
+        numbers = (0,)
+    if any(number < 1 for number in numbers) or (text and not numbers):
+        raise UsageError(f"{option} {text!r} is not a list of face numbers", f"like this: {option} 1,3")
+    return numbers
+
+
+Pictures = Annotated[
+    list[Path] | None,
+    typer.Argument(
+        help="Public pictures, or folders of them; addresses such as s3://bucket/folder too.",
+        show_default=False,
+        parser=remote.place,
+        metavar="PICTURES",
+    ),
+]
+
+
+Weights = Annotated[
+    Path | None,
+    typer.Option(
+        "--weights",
+        readable=False,
+        help="A model of your own (`train obfuscator`); the shipped one otherwise.",
     ),
 ]

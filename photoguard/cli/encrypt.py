@@ -1,8 +1,7 @@
-"""`encrypt` and `detect`."""
+"""`encrypt`."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from enum import StrEnum
 from hashlib import sha256
@@ -20,8 +19,8 @@ from photoguard.cli.shared.keyring import (
     load_signer,
     proof_identities,
     stage_secret,
-    tidied,
 )
+from photoguard.cli.shared.options import detection_settings, face_numbers, recognizer_names
 from photoguard.cli.shared.voice import Voice, guarded
 from photoguard.errors import UsageError
 from photoguard.files import limits, remote
@@ -30,7 +29,6 @@ from photoguard.photos.geometry import Box
 
 SEALED = "sealed"
 COSINE = 0.98
-SHIPPED_RECOGNIZER = "photoguard-small"
 LEAKS = {"blur": 41, "pixelate": 53}  # per cent of 17 people that a recognizer retrained on such covers names
 
 
@@ -277,20 +275,6 @@ def _speak_of_cluster(voice: Voice, cluster: str, passphrase: bool, learned: boo
     voice.note("On a cluster the private files are not opened as a test: check some with `verify`.")
 
 
-def recognizer_names(named: Sequence[str]) -> tuple[str, ...]:
-    """The recognizers that were named, or the one that ships."""
-    return tuple(named) or (SHIPPED_RECOGNIZER,)
-
-
-def detection_settings(min_face: int | None, threshold: float | None, thorough: bool) -> Any:
-    """What the detector is asked for."""
-    from photoguard.detection import DetectionSettings
-
-    if threshold is None:
-        return DetectionSettings(min_face=min_face, thorough=thorough)
-    return DetectionSettings(min_face=min_face, threshold=threshold, thorough=thorough)
-
-
 def _protected_text(record: dict[str, Any]) -> str:
     covers = len(record["covers"])
     text = f"{files.shown(record['source'])}: {covers} {'cover' if covers == 1 else 'covers'}"
@@ -318,17 +302,6 @@ def _faces(text: str) -> Literal["all", "largest", "none"] | tuple[int, ...]:
     return words[text] if text in words else face_numbers(text, "--faces")
 
 
-def face_numbers(text: str, option: str) -> tuple[int, ...]:
-    """Numbers as `detect` prints them, from `1,3`."""
-    try:
-        numbers = tuple(int(part) for part in text.split(",") if part.strip())
-    except ValueError:
-        numbers = (0,)
-    if any(number < 1 for number in numbers) or (text and not numbers):
-        raise UsageError(f"{option} {text!r} is not a list of face numbers", f"like this: {option} 1,3")
-    return numbers
-
-
 def _robust(text: str) -> tuple[str, ...]:
     chosen = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
     strange = [part for part in chosen if part not in ("jpeg", "resize")]
@@ -345,69 +318,3 @@ def _box(text: str) -> Box:
     if width < 1 or height < 1:
         raise UsageError(f"--region {text!r} is not x,y,width,height", "like this: --region 120,80,300,90")
     return Box(x, y, width, height)
-
-
-@guarded
-def detect(
-    photo: Annotated[Path, typer.Argument(help="The photo to look at.", show_default=False, readable=False)],
-    preview: Annotated[
-        Path | None,
-        typer.Option(
-            "--preview", help="Draw the numbered faces on a copy of the photo, written here as PNG or JPEG."
-        ),
-    ] = None,
-    min_face: options.MinFace = None,
-    threshold: options.Threshold = None,
-    thorough: options.Thorough = False,
-    strict_faces: options.StrictFaces = False,
-    max_pixels: options.MaxPixels = limits.PIXEL_CAP,
-    force: options.Force = False,
-    json: options.Json = False,
-    quiet: options.Quiet = False,
-    verbose: options.Verbose = False,
-    debug: options.Debug = False,
-) -> None:
-    """List the faces in a photo with the numbers that --faces and --keep take, and draw them."""
-    voice = Voice(json, quiet, verbose)
-    if preview is not None and not force:
-        files.refuse_existing(preview)
-    from photoguard import protect
-    from photoguard.photos import images
-
-    choice = protect.Options(
-        detection=detection_settings(min_face, threshold, thorough),
-        uncertain="drop" if strict_faces else "cover",
-    )
-    data = images.decode(limits.read_picture(photo, max_pixels), files.shown(photo), max_pixels)
-    found = protect.find(data, choice)
-    if not found:
-        raise protect.no_face(photo)
-    if preview is not None:
-        _write_preview(preview, photo, data, found, force, tidied(preview.parent, voice))
-    for number, face in enumerate(found, start=1):
-        box = face.box
-        doubt = "" if face.certain else "  uncertain"
-        text = f"{number:3}  {box.width} x {box.height} at {box.x},{box.y}  score {face.score:.3f}{doubt}"
-        record = {
-            "face": number,
-            "box": [box.x, box.y, box.width, box.height],
-            "score": round(face.score, 4),
-            "certain": face.certain,
-            "rotation": face.rotation,
-            "landmarks": [[round(x, 1), round(y, 1)] for x, y in face.landmarks],
-        }
-        voice.result(text, record)
-
-
-def _write_preview(
-    preview: Path, photo: Path, data: Any, found: Sequence[Any], force: bool, secret: bytes | None
-) -> None:
-    from photoguard.photos import images
-    from photoguard.photos.preview import draw
-
-    if files.is_same(preview, photo):
-        raise UsageError("the preview would replace the photo", "choose another name with --preview")
-    picture = images.encode_preview(draw(data.shallow(), found), preview.suffix)
-    with files.staged(preview.parent, force, secret) as stage:
-        stage.add(preview.name, picture)
-        stage.publish()
