@@ -17,7 +17,7 @@ from photoguard.cli.shared.keyring import journal_key
 from photoguard.cli.shared.voice import Voice, complain
 from photoguard.errors import BatchError, DoubtError, NoFaceError, PhotoguardError, UsageError
 from photoguard.files import limits, remote
-from photoguard.interruption import patient
+from photoguard.interruption import graceful_sigint
 
 if TYPE_CHECKING:
     from photoguard.batch.work import Report
@@ -160,7 +160,7 @@ def work_through(
     """Work through an album, telling each outcome as it happens, and sum up honestly."""
     tally = Tally(done)
     in_hand = "finishing the photos in hand; press Ctrl-C again to stop at once"
-    patience = patient(lambda: voice.note(in_hand)) if album.many else nullcontext(lambda: False)
+    patience = graceful_sigint(lambda: voice.note(in_hand)) if album.many else nullcontext(lambda: False)
     with patience as stopping, voice.bar(len(album.tasks), "photo") as bar:
         for outcome in outcomes(album, work, stopping, voice.warn):
             if outcome.error is not None and not album.many:
