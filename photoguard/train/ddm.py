@@ -28,7 +28,7 @@ from tqdm import tqdm
 from photoguard import weights
 from photoguard.errors import UsageError, WeightsError
 from photoguard.files import read_file
-from photoguard.interruption import ignore_sigint, graceful_sigint
+from photoguard.interruption import graceful_sigint, ignore_sigint
 from photoguard.nets import ddm as nets
 from photoguard.nets.squeezenet import SqueezeNet
 from photoguard.train import loop

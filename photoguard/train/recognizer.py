@@ -31,7 +31,7 @@ from tqdm import tqdm
 
 from photoguard import recognizers, weights
 from photoguard.errors import UsageError
-from photoguard.interruption import ignore_sigint, graceful_sigint
+from photoguard.interruption import graceful_sigint, ignore_sigint
 from photoguard.nets.compact import CompactConfig, CompactNet
 from photoguard.photos.geometry import TEMPLATE_112X112, similarity
 from photoguard.recognizers import Recognizer

@@ -162,7 +162,9 @@ class LearnedKey:
         return torch.stack([shuffled(one, how) for one, how in zip(originals, self.shuffles, strict=True)])
 
 
-def restore_learned(pixels: NDArray[np.uint8], payload: avp_payload.Payload, key_model: bytes) -> NDArray[np.uint8]:
+def restore_learned(
+    pixels: NDArray[np.uint8], payload: avp_payload.Payload, key_model: bytes
+) -> NDArray[np.uint8]:
     """The face behind a learned chip."""
     model = opened(key_model)
     nonce = avp_payload.marked_nonce(payload, model.secret)
