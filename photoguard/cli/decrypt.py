@@ -67,11 +67,8 @@ def decrypt(
     """Restore photos: NAME.pub.png and its private file become NAME.restored.png; chips need the key only."""
     voice = Voice(json, quiet, verbose)
     inputs = albums.named(pictures, files_from)
-    selection = batch.Selection(
-        recursive, tuple(include or ()), tuple(exclude or ()), mirrored=files_from is not None
-    )
-    tasks = batch.plan_restoring(inputs, output, selection)
-    many = len(tasks) > 1 or files.is_folder(inputs[0])
+    tasks = batch.plan_restoring(inputs, output, albums.selection(recursive, include, exclude, files_from))
+    many = albums.is_many(tasks, inputs)
     if many and private:
         raise UsageError(
             "--private belongs to one picture", "each of several uses the private files beside it"
@@ -79,7 +76,7 @@ def decrypt(
     if many and parts:
         raise UsageError("--parts belongs to one picture", "restore the one whose parts you want alone")
     journal = None
-    if any(map(files.is_folder, inputs)) or files_from is not None:
+    if albums.keeps_journal(inputs, files_from):
         journal = albums.journal_for(voice, f"decrypt {changed}", by_content, dry_run)
     album = albums.Album(tasks, many, jobs, force, journal, cluster=cluster)
     if dry_run:

@@ -31,6 +31,7 @@ def detect(
     min_face: options.MinFace = None,
     threshold: options.Threshold = None,
     thorough: options.Thorough = False,
+    only_certain: options.OnlyCertain = False,
     strict_faces: options.StrictFaces = False,
     max_pixels: options.MaxPixels = limits.PIXEL_CAP,
     force: options.Force = False,
@@ -48,7 +49,7 @@ def detect(
 
     choice = protect.Options(
         detection=detection_settings(min_face, threshold, thorough),
-        uncertain="drop" if strict_faces else "cover",
+        uncertain="drop" if options.certain_only(only_certain, strict_faces, voice) else "cover",
     )
     data = images.decode(limits.read_picture(photo, max_pixels), files.shown(photo), max_pixels)
     found = protect.find(data, choice)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from enum import StrEnum
 from hashlib import sha256
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -24,22 +23,16 @@ from photoguard.cli.shared.options import detection_settings, face_numbers, reco
 from photoguard.cli.shared.voice import Voice, guarded
 from photoguard.errors import UsageError
 from photoguard.files import limits, remote
+from photoguard.formats.identities import Identity, Recipients
 from photoguard.formats.signing import Signer
-from photoguard.photos.geometry import Box
+from photoguard.methods import Chips, MethodName, Settings
+from photoguard.photos.geometry import MARGIN, Box
+
+if TYPE_CHECKING:
+    from photoguard.protect import Options
 
 SEALED = "sealed"
-COSINE = 0.98
 LEAKS = {"blur": 41, "pixelate": 53}  # per cent of 17 people that a recognizer retrained on such covers names
-
-
-class MethodName(StrEnum):
-    """The covers to choose from."""
-
-    ddm = "ddm"
-    solid = "solid"
-    blur = "blur"
-    pixelate = "pixelate"
-    avp = "avp"
 
 
 @guarded
@@ -81,7 +74,7 @@ def encrypt(
             max=5.0,
             help="How much blur and pixelate hide; they adapt to the face's size.",
         ),
-    ] = 1.0,
+    ] = Settings.strength,
     exact: Annotated[
         bool, typer.Option("--exact", help="Restore every pixel exactly; the files grow.")
     ] = False,
@@ -126,7 +119,7 @@ def encrypt(
             max=1.0,
             help="With avp: how near chip and face must be to the recognizer (exit 9 if not).",
         ),
-    ] = COSINE,
+    ] = Chips.least,
     to: options.To = None,
     passphrase: Annotated[
         bool, typer.Option("--passphrase", help="Seal to a passphrase instead of recipients.")
@@ -150,10 +143,11 @@ def encrypt(
         typer.Option(
             "--margin", min=0.0, max=2.0, help="How far covers reach beyond a face, as a share of its size."
         ),
-    ] = 0.25,
+    ] = MARGIN,
     min_face: options.MinFace = None,
     threshold: options.Threshold = None,
     thorough: options.Thorough = False,
+    only_certain: options.OnlyCertain = False,
     strict_faces: options.StrictFaces = False,
     fail_on_uncertain: Annotated[
         bool, typer.Option("--fail-on-uncertain", help="Write nothing when a face is uncertain (exit 4).")
@@ -168,14 +162,7 @@ def encrypt(
     include: albums.Include = None,
     exclude: albums.Exclude = None,
     files_from: albums.FilesFrom = None,
-    no_face: Annotated[
-        albums.NoFace,
-        typer.Option(
-            "--no-face",
-            help="A photo without a face is an error, or skipped, or (copy-nothing) noted as done so that "
-            "later runs do not look again. It is never copied.",
-        ),
-    ] = albums.NoFace.error,
+    no_face: albums.OnNoFace = albums.NoFace.error,
     jobs: albums.Jobs = None,
     cluster: albums.Cluster = None,
     by_content: albums.ByContent = False,
@@ -189,48 +176,32 @@ def encrypt(
 ) -> None:
     """Cover the faces in photos; each photo becomes NAME.pub.png to share and NAME.priv to restore it."""
     voice = Voice(json, quiet, verbose)
-    if strict_faces and fail_on_uncertain:
-        raise UsageError("--strict-faces and --fail-on-uncertain exclude each other", "choose one")
-    uncertain: Literal["cover", "drop", "fail"] = (
-        "drop" if strict_faces else "fail" if fail_on_uncertain else "cover"
-    )
-    if quality is not None and (exact or method is not MethodName.ddm):
-        raise UsageError("--quality belongs to --method ddm without --exact", "leave one of them out")
-    of_avp = (recognizer, key_model != SEALED, robust, cosine != COSINE)
-    if any(of_avp) and method is not MethodName.avp:
-        named = "--recognizer, --key-model, --robust and --cosine"
-        raise UsageError(f"{named} belong to --method avp", "add -m avp")
-    chosen_faces, kept = _faces(faces), face_numbers(keep, "--keep")
-    regions = tuple(map(_box, region or []))
+    uncertain = _uncertain(options.certain_only(only_certain, strict_faces, voice), fail_on_uncertain)
+    _check_quality(quality, exact, method)
+    _check_avp(method, recognizer, key_model, robust, cosine)
+    chosen, kept, regions = _faces(faces), face_numbers(keep, "--keep"), tuple(map(_box, region or []))
     inputs = albums.without_outputs(voice, albums.named(photos, files_from))
-    selection = batch.Selection(
-        recursive, tuple(include or ()), tuple(exclude or ()), mirrored=files_from is not None
-    )
-    tasks = batch.plan(inputs, output, selection)
-    many = len(tasks) > 1 or files.is_folder(inputs[0])
-    if many and (isinstance(chosen_faces, tuple) or keep):
+    tasks = batch.plan(inputs, output, albums.selection(recursive, include, exclude, files_from))
+    album = albums.Album(tasks, albums.is_many(tasks, inputs), jobs, force, None, no_face, cluster)
+    if album.many and (isinstance(chosen, tuple) or keep):
         raise UsageError("face numbers belong to one photo", "give one photo, or use --faces all or largest")
     if dry_run and (not to or "self" in to) and not has_identity():
-        albums.show_plan(voice, albums.Album(tasks, many, force=force), "protect")
+        albums.show_plan(voice, album, "protect")
         return
-    _speak_of_leaks(voice, method.value)
+    _speak_of_leaks(voice, method)
     recipients = chosen_recipients(to or [], passphrase, voice)
     proof = proof_identities(recipients, voice)
-
-    from photoguard.batch.work import Encrypting
-    from photoguard.methods import Chips, Settings
-    from photoguard.protect import Options
-
-    chips, learned = None, None
+    chips = None
     if method is MethodName.avp:
         learned = None if key_model == SEALED else load_key_model(key_model, voice)
         chips = Chips(recognizer_names(recognizer or ()), cosine, _robust(robust), learned)
+    from photoguard.protect import Options
 
     choice = Options(
         method=method.value,
         settings=Settings(strength, exact, quality, chips),
         detection=detection_settings(min_face, threshold, thorough),
-        faces=chosen_faces,
+        faces=chosen,
         keep=kept,
         regions=regions,
         margin=margin,
@@ -238,28 +209,63 @@ def encrypt(
         portable=portable,
         max_pixels=max_pixels,
     )
-    journal = None
-    if any(map(files.is_folder, inputs)) or files_from is not None:
-        which_model = sha256(learned).hexdigest() if learned else ""  # no repr tells it
-        journal = albums.journal_for(voice, f"{choice} {recipients.keys}{which_model}", by_content, dry_run)
-    album = albums.Album(tasks, many, jobs, force, journal, no_face, cluster)
+    if albums.keeps_journal(inputs, files_from):
+        journal = albums.journal_for(voice, _as_text(choice, recipients), by_content, dry_run)
+        album = replace(album, journal=journal)
     if dry_run:
         albums.show_plan(voice, album, "protect")
         return
+    _protect(voice, album, choice, recipients, proof)
+
+
+def _uncertain(only_certain: bool, fail: bool) -> Literal["cover", "drop", "fail"]:
+    if only_certain and fail:
+        raise UsageError("--only-certain and --fail-on-uncertain exclude each other", "choose one")
+    return "drop" if only_certain else "fail" if fail else "cover"
+
+
+def _check_quality(quality: float | None, exact: bool, method: MethodName) -> None:
+    if quality is not None and (exact or method is not MethodName.ddm):
+        raise UsageError("--quality belongs to --method ddm without --exact", "leave one of them out")
+
+
+def _check_avp(
+    method: MethodName, recognizer: list[str] | None, key_model: str, robust: str, cosine: float
+) -> None:
+    asked = (recognizer, key_model != SEALED, robust, cosine != Chips.least)
+    if any(asked) and method is not MethodName.avp:
+        named = "--recognizer, --key-model, --robust and --cosine"
+        raise UsageError(f"{named} belong to --method avp", "add -m avp")
+
+
+def _as_text(choice: Options, recipients: Recipients) -> str:
+    """What a journal compares, so that other settings do a photo again."""
+    learned = choice.settings.chips and choice.settings.chips.key_model
+    which_model = sha256(learned).hexdigest() if learned else ""  # no repr tells it
+    return f"{choice} {recipients.keys}{which_model}"
+
+
+def _protect(
+    voice: Voice, album: albums.Album, choice: Options, recipients: Recipients, proof: list[Identity]
+) -> None:
+    from photoguard.batch.work import Encrypting
+
+    chips, many = choice.settings.chips, album.many
     signer: Signer | None = load_signer(voice)
-    if cluster is not None:  # a secret key does not leave this machine
+    if album.cluster is not None:  # a secret key does not leave this machine
         proof, signer = [], None
-        _speak_of_cluster(voice, cluster, passphrase, learned is not None)
+        learned = chips is not None and chips.key_model is not None
+        _speak_of_cluster(voice, album.cluster, recipients.passphrase is not None, learned)
     progress = None if many or chips is None else voice.counter("step")
     secret = stage_secret(voice)
     album = replace(album, secret=secret)
-    work = Encrypting(choice, recipients, signer, tuple(proof), force, not many, secret, progress)
-    if chips is not None and cluster is None:  # a recognizer without weights: before anything is looked at
+    work = Encrypting(choice, recipients, signer, tuple(proof), album.force, not many, secret, progress)
+    if chips is not None and album.cluster is None:  # a recognizer without weights: before any photo is read
         batch.pool.load(work) if many else work.load()
     albums.work_through(voice, album, work, _protected_text, "protected")
 
 
-def _speak_of_leaks(voice: Voice, method: str) -> None:
+def _speak_of_leaks(voice: Voice, method: MethodName) -> None:
     if method in LEAKS:
         voice.note(
             f"{method} keeps some of a face: a recognizer retrained on such covers names "

@@ -38,10 +38,8 @@ def verify(
     """Prove that pictures can be restored with your key, without writing anything."""
     voice = Voice(json, quiet, verbose)
     inputs = albums.named(pictures, files_from)
-    tasks = batch.plan_restoring(
-        inputs, None, batch.Selection(recursive, tuple(include or ()), tuple(exclude or ()))
-    )
-    many = len(tasks) > 1 or files.is_folder(inputs[0])
+    tasks = batch.plan_restoring(inputs, None, albums.selection(recursive, include, exclude))
+    many = albums.is_many(tasks, inputs)
     album = albums.Album(tasks, many, jobs, cluster=cluster, writes=False)
     work = restoring(voice, album, key, private, key_model)
     work = replace(work, changed=changed, max_pixels=max_pixels, write=False)

@@ -31,7 +31,28 @@ class NoFace(StrEnum):
 
     error = "error"
     skip = "skip"
-    copy_nothing = "copy-nothing"
+    remember = "remember"
+
+
+def _no_face(text: str) -> NoFace:
+    """The choice that was typed; `copy-nothing` is the earlier name of `remember`."""
+    try:
+        return NoFace("remember" if text == "copy-nothing" else text)
+    except ValueError:
+        raise UsageError(f"--no-face does not know {text!r}", f"it takes {', '.join(NoFace)}") from None
+
+
+OnNoFace = Annotated[
+    NoFace,
+    typer.Option(
+        "--no-face",
+        parser=_no_face,
+        metavar=f"[{'|'.join(NoFace)}]",
+        autocompletion=lambda: list(map(str, NoFace)),
+        help="A photo without a face is an error, or skipped, or (remember) noted as done so that later runs "
+        "do not look again. It is never copied.",
+    ),
+]
 
 
 Jobs = Annotated[
@@ -108,6 +129,23 @@ def named(paths: Sequence[Path] | None, listed: str | None) -> list[Path]:
     if not found:
         raise UsageError("no photo is named", "name photos or folders, or give --files-from a list of them")
     return found
+
+
+def selection(
+    recursive: bool, include: list[str] | None, exclude: list[str] | None, listed: str | None = None
+) -> batch.Selection:
+    """Which files of folders take part, from what was typed."""
+    return batch.Selection(recursive, tuple(include or ()), tuple(exclude or ()), mirrored=listed is not None)
+
+
+def is_many(tasks: Sequence[batch.Task], inputs: Sequence[Path]) -> bool:
+    """Whether a run is one over many photos: a folder is, however few are in it."""
+    return len(tasks) > 1 or files.is_folder(inputs[0])
+
+
+def keeps_journal(inputs: Sequence[Path], listed: str | None) -> bool:
+    """Whether a run can go on where an earlier one was cut off: folders and lists can, names typed do not."""
+    return any(map(files.is_folder, inputs)) or listed is not None
 
 
 def without_outputs(voice: Voice, inputs: list[Path]) -> list[Path]:
@@ -193,7 +231,7 @@ def outcomes(
 
     def outputs(outcome: batch.Outcome[Report]) -> Sequence[Path] | None:
         if _faceless(outcome.error):
-            return () if album.no_face is NoFace.copy_nothing else None
+            return () if album.no_face is NoFace.remember else None
         return None if outcome.result is None else outcome.result.outputs
 
     if album.journal is None:

@@ -8,8 +8,10 @@ from typing import Annotated, Any
 
 import typer
 
+from photoguard.cli.shared.voice import Voice
 from photoguard.errors import UsageError
 from photoguard.files import remote
+from photoguard.recognizers.table import SHIPPED
 
 Json = Annotated[bool, typer.Option("--json", help="Print results as JSON, one object a line.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print results and errors only.")]
@@ -69,8 +71,15 @@ Threshold = Annotated[
 Thorough = Annotated[
     bool, typer.Option("--thorough", help="Look harder: small faces, all rotations, several times slower.")
 ]
+OnlyCertain = Annotated[
+    bool,
+    typer.Option(
+        "--only-certain",
+        help="Take only faces that the detector is certain of; `encrypt` leaves the others readable.",
+    ),
+]
 StrictFaces = Annotated[
-    bool, typer.Option("--strict-faces", help="Ignore faces the detector is not certain of.")
+    bool, typer.Option("--strict-faces", hidden=True, help="Earlier name of --only-certain.")
 ]
 To = Annotated[
     list[str] | None,
@@ -83,12 +92,16 @@ To = Annotated[
 ]
 
 
-SHIPPED_RECOGNIZER = "photoguard-small"
-
-
 def recognizer_names(named: Sequence[str]) -> tuple[str, ...]:
     """The recognizers that were named, or the one that ships."""
-    return tuple(named) or (SHIPPED_RECOGNIZER,)
+    return tuple(named) or (SHIPPED,)
+
+
+def certain_only(only_certain: bool, strict_faces: bool, voice: Voice) -> bool:
+    """Whether uncertain faces are left alone, under the option's name of today or its earlier one."""
+    if strict_faces:
+        voice.note("note: --strict-faces is now called --only-certain")
+    return only_certain or strict_faces
 
 
 def detection_settings(min_face: int | None, threshold: float | None, thorough: bool) -> Any:
