@@ -174,8 +174,7 @@ def test_modes_do_not_depend_on_the_umask(nursery: Nursery, umask: int) -> None:
     before = f"import os\nos.umask({umask})"
     nursery.run("keygen", "--passphrase", "--recovery", nursery.home / "spare", typed=WORDS, before=before)
     found = {path.name: mode(path) for path in config(nursery).iterdir()}
-    secrets = dict.fromkeys(("identity", "identity.sign", "journal.key"), 0o600)
-    assert found == secrets | {"identity.pub": 0o644}
+    assert found == {"identity": 0o600, "identity.pub": 0o644, "identity.sign": 0o600}
     assert mode(config(nursery)) == 0o700 and mode(nursery.home / "spare") == 0o600
     config(nursery).chmod(0o755)
     nursery.run("recipients", "--as", "ana", shared(nursery.home / "ana.pub"), before=before)
