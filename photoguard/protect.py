@@ -50,7 +50,7 @@ class Options:
 class Protection:
     """A protected photo, not yet on disk."""
 
-    picture: Photo  # what strangers see
+    picture: Photo  # what everybody sees
     public: envelope.PublicFile
     private: PrivateFile
     covers: tuple[covering.Cover, ...]  # of its faces

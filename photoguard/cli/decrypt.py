@@ -36,7 +36,7 @@ def decrypt(
             "-o",
             parser=remote.place,
             metavar="PATH",
-            help="Restored file (PNG) for one picture, or a folder; beside each picture by default.",
+            help="Restored file (PNG) for one picture, or a folder; default: beside each picture.",
         ),
     ] = None,
     parts: Annotated[

@@ -53,7 +53,7 @@ def encrypt(
             "-o",
             parser=remote.place,
             metavar="PATH",
-            help="Public file for one photo, or a folder or address; beside each photo by default.",
+            help="Public file for one photo, or a folder or address; default: beside each photo.",
         ),
     ] = None,
     method: Annotated[
@@ -61,9 +61,10 @@ def encrypt(
         typer.Option(
             "--method",
             "-m",
-            help="What strangers see in a face's place. The covers of ddm and solid tell nothing but the "
-            "box's size. blur and pixelate are made of the face and tell something: recognizers retrained "
-            f"on them name {LEAKS['blur']} and {LEAKS['pixelate']} % of 17 people where guessing gives 7 %.",
+            help="What everybody else sees in a face's place. The covers of ddm and solid tell nothing but "
+            "the box's size. blur and pixelate are made of the face and leak some of it: recognizers "
+            f"retrained on them name {LEAKS['blur']} and {LEAKS['pixelate']} % of 17 people where guessing "
+            "gives 7 %.",
         ),
     ] = MethodName.ddm,
     strength: Annotated[
@@ -84,15 +85,15 @@ def encrypt(
             "--quality",
             min=20.0,
             max=60.0,
-            help="Restore ddm faces with at least so many decibels (exit 9 if not).",
+            help="With ddm: minimum PSNR of restored faces, in dB (exit 9 if not reached).",
         ),
     ] = None,
     recognizer: Annotated[
         list[str] | None,
         typer.Option(
             "--recognizer",
-            help="With avp: the recognizer that still knows the faces, as `recognizers list` names it; the "
-            "one that ships with photoguard when left out. Repeat it for chips that several know.",
+            help="With avp: the recognizer that still knows the faces, as `recognizers list` names it; "
+            "default: the one that ships with photoguard. Repeat it for chips that several know.",
         ),
     ] = None,
     key_model: Annotated[
@@ -117,7 +118,7 @@ def encrypt(
             "--cosine",
             min=0.0,
             max=1.0,
-            help="With avp: how near chip and face must be to the recognizer (exit 9 if not).",
+            help="With avp: minimum cosine between chip and face for the recognizer (exit 9 if not reached).",
         ),
     ] = Chips.least,
     to: options.To = None,

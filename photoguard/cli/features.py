@@ -28,7 +28,7 @@ def features(
     output: Annotated[
         Path | None,
         typer.Option(
-            "--output", "-o", help="Feature file for one photo, or a folder; beside each photo by default."
+            "--output", "-o", help="Feature file for one photo, or a folder; default: beside each photo."
         ),
     ] = None,
     weights: Weights = None,

@@ -41,12 +41,12 @@ def grant(
         bool | None,
         typer.Option(
             "--metadata/--no-metadata",
-            help="Grant the photo's metadata (place, date, name); by default only with all faces.",
+            help="Grant the photo's metadata (place, date, name); default: only with all faces.",
         ),
     ] = None,
     key: options.Key = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Private file to write; NAME.grant.priv by default.")
+        Path | None, typer.Option("--output", "-o", help="Private file to write; default: NAME.grant.priv.")
     ] = None,
     force: options.Force = False,
     json: options.Json = False,

@@ -40,7 +40,9 @@ from photoguard.formats.public_keys import PublicKeys
 def keygen(
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="Identity file to write; your config folder's by default."),
+        typer.Option(
+            "--output", "-o", help="Identity file to write; default: `identity` in your config folder."
+        ),
     ] = None,
     passphrase: Annotated[
         bool, typer.Option("--passphrase", help="Lock the identity file with a passphrase.")
@@ -75,13 +77,7 @@ def keygen(
     if model:
         if passphrase or recovery:
             raise UsageError("--model takes neither --passphrase nor --recovery", "your identity locks it")
-        path = output or default_key_model()
-        owner = Recipients(tuple(own_recipients(voice)))
-        config, sheet = settings(preset, minutes, steps), path.with_suffix(".png")
-        secret = tidied(path.parent, voice)
-        pictures = tuple(images or ())
-        record = make_key_model(path, sheet, config, pictures, owner, voice, force=force, secret=secret)
-        voice.result(key_model_text(record), record)
+        _make_model(voice, output or default_key_model(), preset, minutes, steps, images, force)
         return
     if minutes or steps or images or force:
         raise UsageError("--minutes, --steps, --images and --force belong to --model", "add --model")
@@ -91,6 +87,26 @@ def keygen(
     if keys is None:
         words = new_passphrase("Passphrase for the new identity") if passphrase else None
         keys = make_identity(path, words, recovery, secret)
+    _show(voice, path, keys, recovery)
+
+
+def _make_model(
+    voice: Voice,
+    path: Path,
+    preset: Preset,
+    minutes: float | None,
+    steps: int | None,
+    images: list[Path] | None,
+    force: bool,
+) -> None:
+    owner = Recipients(tuple(own_recipients(voice)))
+    config, sheet = settings(preset, minutes, steps), path.with_suffix(".png")
+    secret, pictures = tidied(path.parent, voice), tuple(images or ())
+    record = make_key_model(path, sheet, config, pictures, owner, voice, force=force, secret=secret)
+    voice.result(key_model_text(record), record)
+
+
+def _show(voice: Voice, path: Path, keys: PublicKeys, recovery: Path | None) -> None:
     shared = beside(path, PUBLIC)
     text = (
         f"identity   {files.shown(path)}\nrecipient  {keys.recipients[0]}\nto share   {files.shown(shared)}"

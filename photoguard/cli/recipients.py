@@ -31,7 +31,7 @@ def recipients(
     file: Annotated[
         Path | None,
         typer.Argument(
-            help="Identity file, recipients file or NAME.priv; your default identity when left out.",
+            help="Identity file, recipients file or NAME.priv; default: your identity.",
             readable=False,
         ),
     ] = None,

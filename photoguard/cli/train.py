@@ -67,7 +67,7 @@ def ddm(
     out: Out = Path("runs/ddm"),
     hold_out: HoldOut = None,
     steps: Annotated[int, typer.Option("--steps", min=1, help="Steps of the whole run.")] = 6000,
-    seed: Annotated[int, typer.Option("--seed", help="Where all of the run's randomness comes from.")] = 1,
+    seed: Annotated[int, typer.Option("--seed", help="Random seed.")] = 1,
     objective: Annotated[
         Objective,
         typer.Option(
@@ -80,7 +80,7 @@ def ddm(
         int, typer.Option("--private-share", min=2, max=2048, help="One in so many features is private.")
     ] = 64,
     widths: Annotated[
-        str, typer.Option("--widths", help="Channels at strides 2, 4 and 8; the shipped network's otherwise.")
+        str, typer.Option("--widths", help="Channels at strides 2, 4 and 8; default: the shipped network's.")
     ] = "",
     perceptual: Annotated[
         str, typer.Option("--perceptual", help="Network of Eq. 8: none, squeezenet:FILE or vgg16.")
@@ -144,7 +144,7 @@ def recognizer(
     out: Out = Path("runs/recognizer"),
     hold_out: HoldOut = None,
     steps: Annotated[int, typer.Option("--steps", min=1, help="Steps of the whole run.")] = 24000,
-    seed: Annotated[int, typer.Option("--seed", help="Where all of the run's randomness comes from.")] = 1,
+    seed: Annotated[int, typer.Option("--seed", help="Random seed.")] = 1,
     embedding: Annotated[
         int, typer.Option("--embedding", min=8, help="Numbers a face; no more than the teachers give.")
     ] = 256,
@@ -199,7 +199,7 @@ def recognizer(
 def ddm_toy(
     out: Out = Path("runs/toy"),
     steps: Annotated[int, typer.Option("--steps", min=1, help="Steps of the whole run.")] = 2000,
-    seed: Annotated[int, typer.Option("--seed", help="Where all of the run's randomness comes from.")] = 1,
+    seed: Annotated[int, typer.Option("--seed", help="Random seed.")] = 1,
     json: options.Json = False,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
@@ -251,7 +251,7 @@ def obfuscator(
     joint: Annotated[
         int, typer.Option("--joint", min=0, help="Steps of obfuscator and classifier alone, before.")
     ] = 1000,
-    seed: Annotated[int, typer.Option("--seed", help="Where all of the run's randomness comes from.")] = 1,
+    seed: Annotated[int, typer.Option("--seed", help="Random seed.")] = 1,
     defend: Annotated[
         Defense, typer.Option("--defend", help="Against whom: one side alone is the paper's Sec. 4.2.")
     ] = Defense.both,
@@ -261,7 +261,7 @@ def obfuscator(
             "--reach",
             min=0.0,
             help="Length of the features, beside noise of 1; 0: features without noise or bound, as "
-            "published. The shipped model's when left out.",
+            "published. Default: the shipped model's.",
         ),
     ] = None,
     paper: Annotated[
@@ -316,7 +316,7 @@ def obfuscator(
 def key_model(
     data: Annotated[
         list[Path] | None,
-        typer.Option("--data", help="Folder or zip of pictures; pictures that are made up when left out."),
+        typer.Option("--data", help="Folder or zip of pictures; default: generated pictures."),
     ] = None,
     out: Out = Path("runs/key-model"),
     preset: PresetOption = Preset.paper,

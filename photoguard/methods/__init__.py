@@ -1,6 +1,6 @@
 """How a face becomes sealed bytes and comes back: one file a method, loaded when it is used.
 
-What strangers see in its place is the business of `looks`; neither package knows the other.
+What everybody sees in its place is the business of `looks`; neither package knows the other.
 """
 
 from __future__ import annotations

@@ -61,8 +61,8 @@ Jobs = Annotated[
         "--jobs",
         "-j",
         min=1,
-        help="Photos worked on at once, each by a process on one core; as many as cores and memory allow "
-        "when left out.",
+        help="Photos worked on at once, each by a process on one core; default: as many as cores and memory "
+        "allow.",
     ),
 ]
 Include = Annotated[

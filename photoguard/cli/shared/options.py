@@ -16,7 +16,7 @@ from photoguard.recognizers.table import SHIPPED
 Json = Annotated[bool, typer.Option("--json", help="Print results as JSON, one object a line.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print results and errors only.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say more about what is done.")]
-Debug = Annotated[bool, typer.Option("--debug", help="Show where in the program an error arose.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Print the stack trace.")]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite outputs that exist.")]
 Recursive = Annotated[bool, typer.Option("--recursive", "-r", help="Look into subfolders too.")]
 # `readable=False` everywhere: photoguard says itself what stands in the way of reading, with exit code 3.
@@ -27,7 +27,7 @@ Key = Annotated[
         "-k",
         readable=False,
         help="Identity file (age, with or without a passphrase) or SSH private key to open with; "
-        "your default identity when left out.",
+        "default: your identity.",
     ),
 ]
 KeyModel = Annotated[
@@ -35,8 +35,8 @@ KeyModel = Annotated[
     typer.Option(
         "--key-model",
         readable=False,
-        help="Learned key model that AVP's chips were made with; the one that `keygen --model` wrote to your "
-        "config folder when left out.",
+        help="Learned key model that AVP's chips were made with; default: the one that `keygen --model` "
+        "wrote to your config folder.",
     ),
 ]
 Private = Annotated[
@@ -45,8 +45,8 @@ Private = Annotated[
         "--private",
         "-p",
         readable=False,
-        help="Private file to open faces with; repeat it to add up several. NAME.priv and NAME.*.priv "
-        "beside the picture when left out.",
+        help="Private file to open faces with; repeat it to add up several. Default: NAME.priv and "
+        "NAME.*.priv beside the picture.",
     ),
 ]
 Changed = Annotated[
@@ -61,7 +61,7 @@ MinFace = Annotated[
     typer.Option(
         "--min-face",
         min=12,
-        help="Smallest face to look for, in pixels; by default it follows the photo's size.",
+        help="Smallest face to look for, in pixels; default: depends on the photo's size.",
     ),
 ]
 Threshold = Annotated[
@@ -87,7 +87,7 @@ To = Annotated[
         "--to",
         "-t",
         help="Recipient: age1..., an SSH public key, a NAME kept with `recipients --as`, a file with one a "
-        "line, or `self`. Repeat it for several; yourself when left out.",
+        "line, or `self`. Repeat it for several; default: yourself.",
     ),
 ]
 
@@ -140,6 +140,6 @@ Weights = Annotated[
     typer.Option(
         "--weights",
         readable=False,
-        help="A model of your own (`train obfuscator`); the shipped one otherwise.",
+        help="A model of your own (`train obfuscator`); default: the shipped one.",
     ),
 ]
