@@ -415,6 +415,8 @@ def test_wrong_words_are_usage_errors(photoguard: Shell, tmp_path: Path) -> None
     ):  # fmt: skip
         expected = 3 if words == ("--to", "bob") else 2
         photoguard("encrypt", photo, *words, code=expected)
+    assert "out.jpg must end in .png" in photoguard("encrypt", photo, "-o", "out.jpg", code=2).stderr
+    assert "error, skip, remember" in photoguard("encrypt", photo, "--no-face", "copy", code=2).stderr
     assert [p.name for p in photo.parent.iterdir()] == ["small.png"]
     shutil.rmtree(photo.parent)
 

@@ -198,8 +198,8 @@ def work_through(
     """Work through an album, telling each outcome as it happens, and sum up honestly."""
     tally = Tally(done)
     in_hand = "finishing the photos in hand; press Ctrl-C again to stop at once"
-    patience = graceful_sigint(lambda: voice.note(in_hand)) if album.many else nullcontext(lambda: False)
-    with patience as stopping, voice.bar(len(album.tasks), "photo") as bar:
+    interruptible = graceful_sigint(lambda: voice.note(in_hand)) if album.many else nullcontext(lambda: False)
+    with interruptible as stopping, voice.bar(len(album.tasks), "photo") as bar:
         for outcome in outcomes(album, work, stopping, voice.warn):
             if outcome.error is not None and not album.many:
                 raise outcome.error
