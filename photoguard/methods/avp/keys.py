@@ -76,7 +76,7 @@ def _generator(data: bytes) -> Generator:
     except (WeightsError, RuntimeError) as error:  # a file of the user's, and no part of the installation
         raise DamagedError(str(error)) from None
     if not all(bool(value.isfinite().all()) for value in tensors.values()):
-        raise DamagedError("the key model has a weight that is not a finite number")
+        raise DamagedError("the key model's weights are not all finite numbers")
     return generator.eval().requires_grad_(False)
 
 
