@@ -27,6 +27,12 @@ class Halvings:
         height, width = self.pictures[0].shape[:2]
         return int(width), int(height)
 
+    @property
+    def turned_size(self) -> tuple[int, int]:
+        """Width and height of the photo as it is looked at."""
+        width, height = self.size
+        return (width, height) if self.rotation % 180 == 0 else (height, width)
+
 
 def halvings(pixels: Pixels) -> Halvings:
     """All halves of a photo down to a few pixels: a third of its memory on top."""

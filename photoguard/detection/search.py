@@ -29,6 +29,7 @@ PIXELS, PIXELS_THOROUGH = 2e6, 5e6  # of the copy that CenterFace sees; more wou
 LOWEST = 0.1  # of CenterFace's own scores: what MTCNN is asked about
 NEARLY = 0.8  # of the smallest face: boxes of the two detectors measure differently
 SHOWN = 0.3  # of a box that must lie on the photo: less is a mirror image, or nothing to recognize
+MOSTLY = 0.7  # and of one in the turned photo: a mirror image stands on its head
 NAMES = {MTCNN: "mtcnn", CENTERFACE: "centerface"}
 
 
@@ -57,7 +58,10 @@ def passes(photo: Halvings, nets: Networks, settings: DetectionSettings) -> list
         turned = replace(photo, rotation=rotation)
         size = smallest if everything else COARSE * min_face
         part = look(turned, nets, size, settings, both=settings.thorough)
-        if not settings.thorough and _certain(part, settings) > certain:
+        whole = part.take(visible(part.boxes, *turned.turned_size) >= MOSTLY)
+        if _certain(whole, settings) <= certain:
+            part = whole
+        elif not settings.thorough:
             part = look(turned, nets, smallest, settings, both=True)
         seen.append(turned_back(part, rotation, *photo.size))
     return seen
@@ -67,15 +71,12 @@ def look(
     photo: Halvings, nets: Networks, min_face: float, settings: DetectionSettings, both: bool
 ) -> Candidates:
     """One look at the photo as it stands, by MTCNN or by both detectors."""
-    sieve = cascade.SIEVES[photo.rotation > 0, settings.thorough]
-    seen = cascade.find(photo, nets, min_face, sieve)
+    seen = cascade.find(photo, nets, min_face, cascade.SIEVES[photo.rotation > 0, settings.thorough])
     if both:
-        pixels = PIXELS_THOROUGH if settings.thorough else PIXELS
-        center = centerface.find(photo, nets, pixels, LOWEST)
+        center = centerface.find(photo, nets, PIXELS_THOROUGH if settings.thorough else PIXELS, LOWEST)
         sides = (center.boxes[:, 2:] - center.boxes[:, :2]).max(axis=1)
         seen = vote(photo, nets, seen, center.take(sides >= NEARLY * min_face))
-    width, height = photo.size if photo.rotation % 180 == 0 else photo.size[::-1]
-    shown = visible(seen.boxes, width, height) >= SHOWN
+    shown = visible(seen.boxes, *photo.turned_size) >= SHOWN
     return seen.take(shown & (seen.scores >= lowest_score(settings, photo.rotation)))
 
 

@@ -17,6 +17,7 @@ from photoguard.detection.candidates import (
     logit,
     same_face,
     sigmoid,
+    visible,
 )
 from photoguard.detection.networks import Networks
 from photoguard.detection.pyramid import Halvings
@@ -33,13 +34,35 @@ def vote(photo: Halvings, nets: Networks, mtcnn: Candidates, center: Candidates)
     """One list of both detectors' candidates on the photo as it stands, with scores from both."""
     partners = _partners(center, mtcnn)
     both = partners >= 0
-    seen = np.full(len(mtcnn), UNSEEN)
-    np.maximum.at(seen, partners[both], center.scores[both])
-    first = replace(mtcnn, scores=score(mtcnn.scores, seen))
-    first.finders[partners[both]] |= CENTERFACE
     alone = center.take(~both)
-    second = cascade.look_again(photo, nets, alone.boxes)
-    return joined([first, replace(alone, scores=score(second.scores, alone.scores))])
+    opinion = cascade.look_again(photo, nets, alone.boxes).scores
+    seen_once = np.setdiff1d(np.arange(len(mtcnn)), partners)
+    missed = mtcnn.take(seen_once)
+    return joined(
+        [
+            _together(photo, mtcnn.take(partners[both]), center.take(both)),
+            replace(alone, scores=score(opinion, alone.scores)),
+            replace(missed, scores=score(missed.scores, np.full(len(missed), UNSEEN))),
+        ]
+    )
+
+
+def _together(photo: Halvings, mtcnn: Candidates, center: Candidates) -> Candidates:
+    """The same N faces found by both, under a box that holds both boxes: neither leaves more open.
+
+    Landmarks are MTCNN's, except where its box leaves the photo: there it has seen a mirror image.
+    """
+    first = np.minimum(mtcnn.boxes, center.boxes)[:, :2]
+    last = np.maximum(mtcnn.boxes, center.boxes)[:, 2:]
+    inside = visible(mtcnn.boxes, *photo.turned_size) >= 1 - 1e-9
+    landmarks = np.where(inside[:, None, None], mtcnn.landmarks, center.landmarks)
+    return Candidates(
+        np.concatenate([first, last], axis=1),
+        score(mtcnn.scores, center.scores),
+        landmarks,
+        mtcnn.rotations,
+        mtcnn.finders | center.finders,
+    )
 
 
 def score(mtcnn: Array, center: Array) -> Array:
@@ -49,8 +72,12 @@ def score(mtcnn: Array, center: Array) -> Array:
 
 
 def _partners(some: Candidates, others: Candidates) -> NDArray[np.intp]:
-    """For each of some the first of the others that is the same face, or -1."""
-    found = [
-        next((i for i, other in enumerate(others.boxes) if same_face(box, other)), -1) for box in some.boxes
-    ]
-    return np.array(found, dtype=np.intp)
+    """For each of some the best of the others that is the same face and nobody else's, or -1."""
+    free = list(np.argsort(-others.scores, kind="stable"))
+    found = np.full(len(some), -1, dtype=np.intp)
+    for number in np.argsort(-some.scores, kind="stable"):
+        best = next((i for i in free if same_face(some.boxes[number], others.boxes[i])), None)
+        if best is not None:
+            found[number] = best
+            free.remove(best)
+    return found
