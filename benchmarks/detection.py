@@ -83,7 +83,9 @@ def main() -> None:
     """Measure everything, print it, and write it into a document when asked to."""
     parser = argparse.ArgumentParser(description="Measure face detection beside facenet-pytorch's.")
     parser.add_argument("--data", type=Path, default=os.environ.get("PHOTOGUARD_DATA"), help="data folder")
-    parser.add_argument("--quick", action="store_true", help="a tenth of the photos: minutes, rough figures")
+    parser.add_argument(
+        "--quick", action="store_true", help="a tenth of the photos, half of the hard set: rough figures"
+    )
     parser.add_argument("--seed", type=int, default=3, help="of the scene generator")
     parser.add_argument("--markdown", type=Path, help="document whose measured part is replaced")
     options = parser.parse_args()
@@ -114,7 +116,7 @@ def measure(data: Path, quick: bool, seed: int, picture: Path | None) -> str:
     wild = wild_faces(found, data, 20 if quick else 1)
     _say("face-free photos")
     free = face_free(found, data, 10 if quick else 1)
-    hard = hard_section(data, 10 if quick else 1, picture) if (data / "hard").is_dir() else []
+    hard = hard_section(data, 2 if quick else 1, picture) if (data / "hard").is_dir() else []
     torch.set_num_threads(threads)
     parts = [
         f"Machine: {threads} cores, {platform.machine()}, torch {torch.__version__}; seed {seed}"

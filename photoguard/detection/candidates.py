@@ -124,9 +124,9 @@ def same_face(one: Array, other: Array) -> bool:
     return near and alike
 
 
-def logit(scores: Array) -> Array:
+def logit(scores: NDArray[np.floating]) -> Array:
     """Log-odds, within what a double can tell from certainty."""
-    inside = np.clip(scores, 1e-9, 1 - 1e-9)
+    inside = np.clip(scores.astype(np.float64), 1e-9, 1 - 1e-9)
     return np.asarray(np.log(inside / (1 - inside)))
 
 

@@ -10,14 +10,23 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from photoguard.detection.candidates import CENTERFACE, Array, Candidates, found, joined, suppress
+from photoguard.detection.candidates import (
+    CENTERFACE,
+    Array,
+    Candidates,
+    found,
+    joined,
+    logit,
+    sigmoid,
+    suppress,
+)
 from photoguard.detection.networks import Networks
 from photoguard.detection.pyramid import Halvings, Pixels, turned_copy
 
 STRIDE = 4  # pixels from one cell of the maps to the next
 MULTIPLE = 32  # of which the network's input must measure
-TILE = 640  # pixels a side scanned at once, which bounds memory
-SHARED = 128  # pixels that neighboring tiles share; larger faces are found on the copy that is one tile
+TILE = 640  # pixels a side scanned at once at most, which bounds memory
+SHARED = 64  # pixels that neighboring tiles share; larger faces are found on the copy that is one tile
 SAME = 0.3  # of two boxes' common area: one face
 
 
@@ -45,22 +54,30 @@ def _tiles(photo: Halvings, scale: float) -> Iterator[tuple[Pixels, Array, Array
     width, height = (max(round(side * scale / MULTIPLE), 1) * MULTIPLE for side in photo.size)
     copy = turned_copy(photo, width, height)
     steps = np.array(photo.size) / (width, height)
-    for top in _starts(copy.shape[0]):
-        for left in _starts(copy.shape[1]):
-            tile = copy[top : top + TILE, left : left + TILE]
-            yield tile, np.array([left, top], float), steps if photo.rotation % 180 == 0 else steps[::-1]
+    for rows in _parts(copy.shape[0]):
+        for columns in _parts(copy.shape[1]):
+            corner = np.array([columns.start, rows.start], dtype=np.float64)
+            yield copy[rows, columns], corner, steps if photo.rotation % 180 == 0 else steps[::-1]
 
 
-def _starts(side: int) -> list[int]:
-    """Where tiles begin so that they share at least `SHARED` pixels and the last one ends with the copy."""
-    count = 1 + max(0, math.ceil((side - TILE) / (TILE - SHARED)))
-    return [max(side - TILE, 0) * number // max(count - 1, 1) for number in range(count)]
+def _parts(side: int) -> list[slice]:
+    """A side in as few equal parts as tiles allow, each sharing at least `SHARED` pixels with the next."""
+    count = max(math.ceil((side - SHARED) / (TILE - SHARED)), 1)
+    part = math.ceil((side + (count - 1) * SHARED) / count / MULTIPLE) * MULTIPLE
+    starts = [(side - part) * number // max(count - 1, 1) for number in range(count)]
+    return [slice(start, start + part) for start in starts]
 
 
 def scan_tile(tile: Pixels, corner: Array, steps: Array, nets: Networks, lowest: float) -> Candidates:
-    """What the network finds on a tile, in pixels of the turned photo."""
-    heat, sizes, offsets, points = (grid[0].astype(np.float64) for grid in nets.center(tile))
-    rows, columns = np.nonzero(heat[0] >= lowest)
+    """What the network finds on a tile, in pixels of the turned photo.
+
+    The score is the mean of two looks, at the tile and at its mirror image: a face stays one, a texture that
+    resembles one by chance does not.
+    """
+    heats, *rest = nets.center(np.stack([tile, tile[:, ::-1]]))
+    sizes, offsets, points = (grid[0].astype(np.float64) for grid in rest)
+    heat = sigmoid((logit(heats[0, 0]) + logit(heats[1, 0, :, ::-1])) / 2)
+    rows, columns = np.nonzero(heat >= lowest)
     height, width = np.exp(sizes[:, rows, columns]) * STRIDE
     down, right = offsets[:, rows, columns]
     middle = np.stack([columns + right + 0.5, rows + down + 0.5], axis=1) * STRIDE
@@ -70,5 +87,5 @@ def scan_tile(tile: Pixels, corner: Array, steps: Array, nets: Networks, lowest:
     landmarks = first[:, None] + places * sides[:, None]
     boxes = np.concatenate([first, first + sides], axis=1)
     boxes = (boxes + np.tile(corner, 2)) * np.tile(steps, 2)
-    seen = found(boxes, heat[0, rows, columns], (landmarks + corner) * steps, CENTERFACE)
+    seen = found(boxes, heat[rows, columns], (landmarks + corner) * steps, CENTERFACE)
     return seen.take(suppress(seen.boxes, seen.scores, SAME))

@@ -75,9 +75,9 @@ class Networks:
             logits, offsets, landmarks = self.o_net(self._tensor(pictures))
         return _array(logits), _array(offsets), _array(landmarks)
 
-    def center(self, picture: Pixels) -> tuple[NDArray[np.float32], ...]:
-        """CenterFace on (H, W, 3), both multiples of 32: its four maps (1, C, H/4, W/4)."""
-        pixels = np.ascontiguousarray(picture.transpose(2, 0, 1)[None], dtype=np.float32)
+    def center(self, pictures: Pixels) -> tuple[NDArray[np.float32], ...]:
+        """CenterFace on (N, H, W, 3), both sides multiples of 32: its four maps (N, C, H/4, W/4)."""
+        pixels = np.ascontiguousarray(pictures.transpose(0, 3, 1, 2), dtype=np.float32)
         return tuple(self.center_net.run(None, {"input.1": pixels}))
 
     def _tensor(self, pictures: Pixels) -> torch.Tensor:
@@ -125,7 +125,6 @@ def _center_session(model: bytes) -> Any:
         raise WeightsError("The package onnxruntime is missing.", "pip install onnxruntime") from error
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.enable_cpu_mem_arena = False
     options.log_severity_level = 3  # the model states sizes of outputs that are not those of our inputs
     return onnxruntime.InferenceSession(any_size(model), options, providers=["CPUExecutionProvider"])
 

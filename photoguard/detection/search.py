@@ -19,14 +19,13 @@ from photoguard.detection.candidates import (
 from photoguard.detection.faces import DetectionSettings, Face, lowest_score, smallest_face
 from photoguard.detection.networks import Networks, networks
 from photoguard.detection.pyramid import Halvings, Pixels, halvings
-from photoguard.detection.votes import vote
+from photoguard.detection.votes import LOWEST, vote
 from photoguard.geometry import Box
 
 TURNS = (90, 180, 270)
 SMALLEST_TURNED = 28.0  # pixels; sideways faces are rare, and looking for smaller ones doubles the work
 COARSE = 4.0  # faces this much larger than the smallest are looked for in the turned photo as well
-PIXELS, PIXELS_THOROUGH = 2e6, 5e6  # of the copy that CenterFace sees; more would cost more than MTCNN does
-LOWEST = 0.1  # of CenterFace's own scores: what MTCNN is asked about
+PIXELS, PIXELS_THOROUGH = 1e6, 2e6  # of the copy that CenterFace sees; more would cost more than MTCNN does
 NEARLY = 0.8  # of the smallest face: boxes of the two detectors measure differently
 SHOWN = 0.3  # of a box that must lie on the photo: less is a mirror image, or nothing to recognize
 MOSTLY = 0.7  # and of one in the turned photo: a mirror image stands on its head

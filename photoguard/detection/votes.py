@@ -22,12 +22,12 @@ from photoguard.detection.candidates import (
 from photoguard.detection.networks import Networks
 from photoguard.detection.pyramid import Halvings
 
-# Logistic fit on the tuning half of the hard photos and of the face-free ones: how much a unit of either
-# detector's log-odds says. CenterFace says nothing of a face below `UNSEEN`, and counts as that much then.
-WEIGHT = {MTCNN: 0.3, CENTERFACE: 1.2}
-BIAS = 1.29
-UNSEEN = 0.08
-FARTHEST = 8.0  # log-odds of MTCNN further out say nothing more
+# Fitted by logistic regression on the tuning half of the hard photos and of the face-free ones: how much a
+# unit of either detector's log-odds says. Where CenterFace sees nothing it counts as `LOWEST`.
+WEIGHT = {MTCNN: 0.25, CENTERFACE: 1.45}
+BIAS = 1.33
+LOWEST = 0.1  # CenterFace's own score from which MTCNN is asked about what it saw
+FARTHEST = 8.0  # MTCNN's log-odds further out say nothing more
 
 
 def vote(photo: Halvings, nets: Networks, mtcnn: Candidates, center: Candidates) -> Candidates:
@@ -42,7 +42,7 @@ def vote(photo: Halvings, nets: Networks, mtcnn: Candidates, center: Candidates)
         [
             _together(photo, mtcnn.take(partners[both]), center.take(both)),
             replace(alone, scores=score(opinion, alone.scores)),
-            replace(missed, scores=score(missed.scores, np.full(len(missed), UNSEEN))),
+            replace(missed, scores=score(missed.scores, np.full(len(missed), LOWEST))),
         ]
     )
 
