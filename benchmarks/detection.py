@@ -281,7 +281,7 @@ def _targets(
     free_rates = [f"{free[name][0] / max(free[name][1], 1):.3f}" for name in columns]
     peaks = ["", *(f"{memory[name]['peak_gb']:.2f} GB" for name in columns[1:])]
     rows = [
-        ["time at 12 MP", *(f"{timing[name][0] / base:.3f}" for name in columns), "1/6 = 0.167; 1/2"],
+        ["time at 12 MP", *(f"{timing[name][0] / base:.3f}" for name in columns), "1/4; 1/2"],
         [
             "recall, upright >= 24 px, 12 MP",
             *recall(large, "24 to 31", "32 to 63", "64 to 600"),
@@ -291,7 +291,7 @@ def _targets(
         ["recall, lower half masked", *recall(tally, "lower half masked"), ">= r; 0.90"],
         ["LFW, labelled face", *recall(lfw, "LFW, labelled face"), "0.999; 0.9995"],
         ["false covers a photo", *free_rates, "<= f; reported"],
-        ["peak memory at 48 MP", *peaks, "1.5 GB; 2 GB"],
+        ["peak memory at 48 MP", *peaks, "1.2 GB; 1.5 GB"],
     ]
     return _table(["", *columns, "target (default; thorough)"], rows)
 

@@ -25,7 +25,8 @@ from photoguard.geometry import Box
 TURNS = (90, 180, 270)
 SMALLEST_TURNED = 28.0  # pixels; sideways faces are rare, and looking for smaller ones doubles the work
 COARSE = 4.0  # faces this much larger than the smallest are looked for in the turned photo as well
-PIXELS, PIXELS_THOROUGH = 1e6, 2e6  # of the copy that CenterFace sees; more would cost more than MTCNN does
+PIXELS = 1e6  # of the copy that CenterFace sees; more would cost more than all of MTCNN
+PIXELS_TURNED = 0.2e6  # of the turned copies with `thorough`
 NEARLY = 0.8  # of the smallest face: boxes of the two detectors measure differently
 SHOWN = 0.3  # of a box that must lie on the photo: less is a mirror image, or nothing to recognize
 MOSTLY = 0.7  # and of one in the turned photo: a mirror image stands on its head
@@ -48,7 +49,7 @@ def passes(photo: Halvings, nets: Networks, settings: DetectionSettings) -> list
     has, and in full by MTCNN always when nothing is certain upright.
     """
     min_face = smallest_face(*photo.size, settings)
-    upright = look(photo, nets, min_face, settings, both=True)
+    upright = look(photo, nets, min_face, settings, PIXELS)
     certain = _certain(upright, settings)
     seen = [upright]
     everything = settings.thorough or not certain
@@ -56,23 +57,23 @@ def passes(photo: Halvings, nets: Networks, settings: DetectionSettings) -> list
     for rotation in TURNS:
         turned = replace(photo, rotation=rotation)
         size = smallest if everything else COARSE * min_face
-        part = look(turned, nets, size, settings, both=settings.thorough)
+        part = look(turned, nets, size, settings, PIXELS_TURNED if settings.thorough else None)
         whole = part.take(visible(part.boxes, *turned.turned_size) >= MOSTLY)
         if _certain(whole, settings) <= certain:
             part = whole
         elif not settings.thorough:
-            part = look(turned, nets, smallest, settings, both=True)
+            part = look(turned, nets, smallest, settings, PIXELS)
         seen.append(turned_back(part, rotation, *photo.size))
     return seen
 
 
 def look(
-    photo: Halvings, nets: Networks, min_face: float, settings: DetectionSettings, both: bool
+    photo: Halvings, nets: Networks, min_face: float, settings: DetectionSettings, pixels: float | None
 ) -> Candidates:
-    """One look at the photo as it stands, by MTCNN or by both detectors."""
+    """One look at the photo as it stands, by MTCNN and, with so many `pixels`, by CenterFace."""
     seen = cascade.find(photo, nets, min_face, cascade.SIEVES[photo.rotation > 0, settings.thorough])
-    if both:
-        center = centerface.find(photo, nets, PIXELS_THOROUGH if settings.thorough else PIXELS, LOWEST)
+    if pixels:
+        center = centerface.find(photo, nets, pixels, LOWEST)
         sides = (center.boxes[:, 2:] - center.boxes[:, :2]).max(axis=1)
         seen = vote(photo, nets, seen, center.take(sides >= NEARLY * min_face))
     shown = visible(seen.boxes, *photo.turned_size) >= SHOWN
