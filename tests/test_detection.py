@@ -223,7 +223,7 @@ def test_a_missing_package_is_our_error(monkeypatch, module):
     find = installed.find_spec
     monkeypatch.setattr(installed, "find_spec", lambda name: None if name == module else find(name))
     with pytest.raises(WeightsError, match="missing") as caught:
-        networks.load_networks.__wrapped__("cpu")
+        networks.load_networks.__wrapped__()
     assert "pip install" in caught.value.hint and caught.value.exit_code == 7
 
 
@@ -246,7 +246,7 @@ def test_tiles_find_what_one_sweep_finds(portrait):
 
     side = TILE[0] + TILE[1]
     photo = halvings(cv2.resize(portrait, (side, side)))
-    with networks.networks("cpu") as nets:
+    with networks.networks() as nets:
         whole = scan_tile(photo.pictures[0], nets, 0.3)
         parts = [
             scan_tile(tile, nets, 0.3) + np.array([left, top, left, top])
@@ -264,7 +264,7 @@ def test_a_mirrored_view_and_other_distances_are_judged(portrait, monkeypatch):
     views = []
     real = cascade.run_decide
     monkeypatch.setattr(cascade, "run_decide", lambda p, n, boxes: views.append(boxes) or real(p, n, boxes))
-    with networks.networks("cpu") as nets:
+    with networks.networks() as nets:
         seen = cascade.look_again(halvings(portrait), nets, FACE[None].astype(float))
     widths = views[0][:, 2] - views[0][:, 0]
     assert len(seen) == 1 and seen.scores[0] > 0.9
@@ -272,7 +272,7 @@ def test_a_mirrored_view_and_other_distances_are_judged(portrait, monkeypatch):
 
 
 def test_centerface_takes_pictures_of_any_size_on_one_thread():
-    with networks.networks("cpu") as nets:
+    with networks.networks() as nets:
         maps = nets.center(np.zeros((2, 96, 64, 3), np.uint8))
         assert [grid.shape for grid in maps] == [(2, channels, 24, 16) for channels in (1, 2, 2, 10)]
         assert nets.center_net.get_session_options().intra_op_num_threads == 1
@@ -281,7 +281,7 @@ def test_centerface_takes_pictures_of_any_size_on_one_thread():
 @pytest.mark.parametrize("rotation", [0, 90, 180, 270])
 def test_centerface_places_faces_and_landmarks_in_the_photo(portrait, rotation):
     photo = Halvings([np.ascontiguousarray(np.rot90(portrait, -rotation // 90))], rotation)
-    with networks.networks("cpu") as nets:
+    with networks.networks() as nets:
         seen = centerface.find(photo, nets, 1e6, 0.5)
     assert np.abs(seen.boxes - FACE).max() < 12 and seen.finders.tolist() == [CENTERFACE]
     for point, eye in zip(seen.landmarks[0], EYES, strict=False):
@@ -294,7 +294,7 @@ def test_centerface_sees_faces_on_the_seams_of_its_tiles(portrait):
     middles = [(608, 448), (608, 150), (200, 448)]
     for x, y in middles:
         photo[y - 50 : y + 50, x - 50 : x + 50] = small
-    with networks.networks("cpu") as nets:
+    with networks.networks() as nets:
         seen = centerface.find(halvings(photo), nets, 2e6, 0.5)
     found_at = (seen.boxes[:, :2] + seen.boxes[:, 2:]) / 2
     assert len(seen) == 3

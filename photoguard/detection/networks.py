@@ -1,28 +1,27 @@
-"""The trained networks behind functions of numpy arrays; what they compute with stays in here.
-
-Importing facenet-pytorch would bring torchvision along, about a second for three small files.
-"""
+"""The trained networks behind functions of numpy arrays; what they compute with stays in here."""
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
+import cv2
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
+from photoguard import graphs
+from photoguard.detection import checkpoints
 from photoguard.detection.candidates import Array
 from photoguard.detection.installed import Weights
 from photoguard.detection.pyramid import Pixels
-from photoguard.errors import WeightsError
-from photoguard.nets.mtcnn import ONet, PNet, RNet, fold_scaling
+from photoguard.graphs import Graph
+
+P_CELL, P_STRIDE = 12, 2  # a P-Net output looks at 12 x 12 pixels, the next one 2 pixels further on
+R_SIDE, O_SIDE = 24, 48  # input sides of R-Net and O-Net
 
 FACENET = "facenet-pytorch==2.5.3"  # MIT
 P_NET, R_NET, O_NET = (
@@ -42,91 +41,86 @@ CENTERFACE = Weights(
 
 
 @dataclass(frozen=True)
-class Networks:
-    """Both detectors' networks, ready to run on `device`, their work shared out to `workers`."""
+class Loaded:
+    """Both detectors' networks; any thread may run them, each run takes one thread."""
 
-    p_net: PNet
-    r_net: RNet
-    o_net: ONet
-    center_net: Any  # onnxruntime.InferenceSession
-    device: torch.device
+    p_net: Graph
+    r_net: Graph
+    o_net: Graph
+    center_net: Graph
+    offsets: NDArray[np.float32]
+    """P-Net's last layer (4, 33): from 32 features and a 1 to how far the box's edges are from the cell's."""
+
+
+@dataclass(frozen=True)
+class Networks:
+    """The networks, their work shared out to `workers`."""
+
+    nets: Loaded
     workers: Executor
 
     def propose(self, tile: Pixels, threshold: float) -> tuple[Array, Array]:
         """P-Net on (H, W, 3), H and W even: row and column (N, 2) of local maxima, box offsets (N, 4)."""
-        with torch.inference_mode():
-            pixels = torch.from_numpy(np.ascontiguousarray(tile)).to(self.device)
-            logits, features = self.p_net(pixels.permute(2, 0, 1)[None].float())  # already channels-last
-            # Of 3 x 3 neighbors, which overlap by more than half, the best one is enough.
-            peaks = torch.nn.functional.max_pool2d(logits[None], 3, 1, 1)[0]
-            places = torch.nonzero((logits == peaks) & (logits > math.log(threshold / (1 - threshold))))
-            offsets = self.p_net.offsets(features[places[:, 0], places[:, 1]])
-        return _array(places), _array(offsets)
+        logits, features = self.nets.p_net(_tensor(tile[None]))
+        scores = logits[0, 0]
+        # Of 3 x 3 neighbors, which overlap by more than half, the best one is enough.
+        peaks = cv2.dilate(scores, np.ones((3, 3), np.uint8))
+        places = np.argwhere((scores == peaks) & (scores > math.log(threshold / (1 - threshold))))
+        seen = features[0][:, places[:, 0], places[:, 1]].T  # (N, 32)
+        offsets = seen @ self.nets.offsets[:, :-1].T + self.nets.offsets[:, -1]
+        return places.astype(np.float64), offsets.astype(np.float64)
 
     def refine(self, pictures: Pixels) -> tuple[Array, Array]:
         """R-Net on (N, 24, 24, 3): logits (N,) and box offsets (N, 4) in sides of the crop."""
-        with torch.inference_mode():
-            logits, offsets = self.r_net(self._tensor(pictures))
-        return _array(logits), _array(offsets)
+        logits, offsets = self.nets.r_net(_tensor(pictures))
+        return logits.astype(np.float64), offsets.astype(np.float64)
 
     def decide(self, pictures: Pixels) -> tuple[Array, Array, Array]:
         """O-Net on (N, 48, 48, 3): logits (N,), box offsets (N, 4), landmarks (N, 5, 2) in its sides."""
-        with torch.inference_mode():
-            logits, offsets, landmarks = self.o_net(self._tensor(pictures))
-        return _array(logits), _array(offsets), _array(landmarks)
+        logits, offsets, landmarks = self.nets.o_net(_tensor(pictures))
+        return logits.astype(np.float64), offsets.astype(np.float64), landmarks.astype(np.float64)
 
     def center(self, pictures: Pixels) -> tuple[NDArray[np.float32], ...]:
         """CenterFace on (N, H, W, 3), both sides multiples of 32: its four maps (N, C, H/4, W/4)."""
-        pixels = np.ascontiguousarray(pictures.transpose(0, 3, 1, 2), dtype=np.float32)
-        return tuple(self.center_net.run(None, {"input.1": pixels}))
-
-    def _tensor(self, pictures: Pixels) -> torch.Tensor:
-        """(N, side, side, 3) to (N, 3, side, side), channels last."""
-        return torch.from_numpy(pictures).to(self.device).permute(0, 3, 1, 2).float()
+        return tuple(self.nets.center_net(_tensor(pictures)))
 
 
 @contextmanager
-def networks(device: str) -> Iterator[Networks]:
-    """The networks with one thread for each that torch may use, given back at the end.
+def networks() -> Iterator[Networks]:
+    """The networks with a worker for each thread that this process may use.
 
-    Torch's own threads split every operation and wait for each other after it; beside another busy
+    One network's own threads split every operation and wait for each other after it; beside another busy
     program that made detection eight times slower. Whole tiles and batches for a thread each do not wait.
     """
-    nets = load_networks(device)
-    count = torch.get_num_threads()
-    with ThreadPoolExecutor(count, initializer=torch.set_num_threads, initargs=(1,)) as workers:
-        try:
-            yield Networks(*nets, torch.device(device), workers)
-        finally:
-            torch.set_num_threads(count)  # a worker's setting is also the default of threads to come
+    nets = load_networks()
+    with ThreadPoolExecutor(graphs.threads()) as workers:
+        yield Networks(nets, workers)
 
 
 @cache
-def load_networks(device: str) -> tuple[PNet, RNet, ONet, Any]:
+def load_networks() -> Loaded:
     """Load all networks once a process; processes forked afterwards share them."""
-    p_net, r_net, o_net = PNet(), RNet(), ONet()
-    _fill(p_net, P_NET, device)
-    _fill(r_net, R_NET, device)
-    _fill(o_net, O_NET, device)
-    return p_net, r_net, o_net, _center_session(CENTERFACE.read())
+    p_net = _mtcnn(P_NET)
+    last = [p_net.pop("conv4_2.weight").reshape(4, -1), p_net.pop("conv4_2.bias")[:, None]]
+    return Loaded(
+        graphs.load("pnet", p_net, alone=True),
+        graphs.load("rnet", _mtcnn(R_NET), alone=True),
+        graphs.load("onet", _mtcnn(O_NET), alone=True),
+        graphs.foreign("CenterFace", any_size(CENTERFACE.read())),
+        np.concatenate(last, axis=1),
+    )
 
 
-def _fill(net: PNet | RNet | ONet, weights: Weights, device: str) -> None:
-    net.load_state_dict(torch.load(io.BytesIO(weights.read()), weights_only=True))
-    fold_scaling(net.conv1)
-    net.eval().requires_grad_(False).to(torch.device(device)).to(memory_format=torch.channels_last)
+def _mtcnn(source: Weights) -> dict[str, NDArray[np.float32]]:
+    """A network's weights, with the first convolution taking 0..255 where it took (pixel - 127.5) / 128.
 
-
-def _center_session(model: bytes) -> Any:
-    """ONNX Runtime's session, which any thread may run; it has none of its own, so that forking is safe."""
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise WeightsError("The package onnxruntime is missing.", "pip install onnxruntime") from error
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 3  # the model states sizes of outputs that are not those of our inputs
-    return onnxruntime.InferenceSession(any_size(model), options, providers=["CPUExecutionProvider"])
+    It has no padding, so that moving the scaling into weights and bias changes nothing but rounding.
+    """
+    found = checkpoints.tensors(source.read(), source.path)
+    weight = found["conv1.weight"]
+    found["conv1.bias"] = found["conv1.bias"] - weight.sum((1, 2, 3)) * np.float32(127.5 / 128)
+    found["conv1.weight"] = weight / np.float32(128)
+    return found
 
 
 def any_size(model: bytes) -> bytes:
@@ -140,6 +134,6 @@ def any_size(model: bytes) -> bytes:
     return bytes.fromhex("0803") + model.removeprefix(version).replace(dimensions, free)
 
 
-def _array(tensor: torch.Tensor) -> Array:
-    array: Array = tensor.double().cpu().numpy()
-    return array
+def _tensor(pictures: Pixels) -> NDArray[np.float32]:
+    """(N, H, W, 3) to (N, 3, H, W)."""
+    return np.ascontiguousarray(pictures.transpose(0, 3, 1, 2), dtype=np.float32)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-import torch
 
 from photoguard.detection import cascade, centerface
 from photoguard.detection.candidates import (
@@ -36,7 +35,7 @@ NAMES = {MTCNN: "mtcnn", CENTERFACE: "centerface"}
 def search(pixels: Pixels, settings: DetectionSettings) -> list[Face]:
     """Every face on the photo, in reading order."""
     height, width = pixels.shape[:2]
-    with networks("cuda" if torch.cuda.is_available() else "cpu") as nets:
+    with networks() as nets:
         seen = merged(passes(halvings(pixels), nets, settings))
     return _as_faces(seen, width, height, settings)
 
