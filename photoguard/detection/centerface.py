@@ -87,5 +87,4 @@ def scan_tile(tile: Pixels, corner: Array, steps: Array, nets: Networks, lowest:
     landmarks = first[:, None] + places * sides[:, None]
     boxes = np.concatenate([first, first + sides], axis=1)
     boxes = (boxes + np.tile(corner, 2)) * np.tile(steps, 2)
-    seen = found(boxes, heat[rows, columns], (landmarks + corner) * steps, CENTERFACE)
-    return seen.take(suppress(seen.boxes, seen.scores, SAME))
+    return found(boxes, heat[rows, columns], (landmarks + corner) * steps, CENTERFACE)
