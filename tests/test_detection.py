@@ -344,10 +344,25 @@ def test_a_face_found_by_both_has_a_box_around_both(portrait, monkeypatch):
         finders=np.full(3, CENTERFACE),
     )
     monkeypatch.setattr(cascade, "look_again", lambda photo, nets, boxes: candidates((*boxes[0], 0.1)))
-    seen = votes.vote(photo, None, first, second)
+    seen = votes.vote(photo, None, first, second, 0)
     expected = [[10, 5, 50, 70], [-20, 200, 32, 260], [300, 300, 340, 350], [400, 10, 440, 60]]
     assert seen.boxes.tolist() == expected and seen.finders.tolist() == [3, 3, CENTERFACE, MTCNN]
     assert seen.landmarks[:, 0, 0].tolist() == [0, 1, 1, 0]  # across the border: CenterFace's
+
+
+def test_centerface_has_no_say_in_faces_too_small_for_it(monkeypatch):
+    photo = halvings(np.zeros((100, 100, 3), np.uint8))
+    monkeypatch.setattr(cascade, "look_again", lambda photo, nets, boxes: candidates())
+    seen = votes.vote(photo, None, candidates((0, 0, 9, 9, 0.9), (50, 50, 90, 90, 0.9)), candidates(), 10)
+    assert seen.scores[0] == 0.9 and seen.scores[1] < 0.5
+
+
+def test_a_small_face_on_a_large_photo_is_certain(portrait):
+    photo = np.full((3000, 4000, 3), 128, np.uint8)
+    small = cv2.resize(portrait[20:220, 120:320], (60, 60), interpolation=cv2.INTER_AREA)
+    photo[1000:1060, 1000:1060] = small
+    (face,) = detect(photo)
+    assert face.certain and face.box.inside(4000, 3000)
 
 
 def test_what_lies_on_the_photo():
