@@ -84,7 +84,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Measure face detection beside facenet-pytorch's.")
     parser.add_argument("--data", type=Path, default=os.environ.get("PHOTOGUARD_DATA"), help="data folder")
     parser.add_argument(
-        "--quick", action="store_true", help="a tenth of the photos, a third of the hard set: rough figures"
+        "--quick", action="store_true", help="a tenth of the photos, a sixth of the hard set: rough figures"
     )
     parser.add_argument("--hard", action="store_true", help="the hard set alone")
     parser.add_argument("--seed", type=int, default=3, help="of the scene generator")
@@ -95,7 +95,7 @@ def main() -> None:
     picture = options.markdown.parent / "images" / "detection-curves.png" if options.markdown else None
     parts = {}
     if (options.data / "hard").is_dir():
-        parts["hard"] = hard_section(options.data, 3 if options.quick else 1, picture)
+        parts["hard"] = hard_section(options.data, 6 if options.quick else 1, picture)
     if not options.hard:
         parts["measured"] = measure(options.data, options.quick, options.seed)
     for part, text in parts.items():
