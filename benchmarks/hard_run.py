@@ -138,12 +138,10 @@ def draw(done: HardRun, path: Path) -> None:
     plt.close(figure)
 
 
-def ahead(done: HardRun, name: str, other: str, limits: Sequence[float]) -> list[list[str]]:
-    """Recall of two detectors where each may cover so much that is no face."""
-    lines = curves(done)
-
-    def best(which: str, limit: float) -> float:
-        false, recall = lines[which]
-        return float(recall[false <= limit].max(initial=0))
-
-    return [[f"{limit:.2f}", f"{best(name, limit):.3f}", f"{best(other, limit):.3f}"] for limit in limits]
+def recall_within(done: HardRun, limits: Sequence[float]) -> list[list[str]]:
+    """A row a limit: each detector's best recall with no more false covers a face-free photo than that."""
+    lines = curves(done).values()
+    return [
+        [f"{limit:.2f}", *(f"{recall[false <= limit].max(initial=0):.3f}" for false, recall in lines)]
+        for limit in limits
+    ]

@@ -21,6 +21,7 @@ from photoguard.detection import (
     detect,
     installed,
     networks,
+    search,
     votes,
 )
 from photoguard.detection.candidates import (
@@ -175,6 +176,23 @@ def test_a_sliver_of_a_face_is_no_face(portrait):
     assert detect(np.ascontiguousarray(portrait[:, 258:])) == []
 
 
+def test_mtcnn_sees_the_photo_continued_by_its_mirror_image(portrait):
+    cut = np.ascontiguousarray(portrait[:, 215:])
+    with networks.networks("cpu") as nets:
+        seen = cascade.find(halvings(cut), nets, 20, cascade.SIEVES[False, False])
+    assert (seen.scores > 0.9).any()
+
+
+def test_what_lies_mostly_beside_the_photo_is_dropped(portrait, monkeypatch):
+    boxes = candidates((-70, 10, 30, 110, 0.99), (-69, 210, 31, 310, 0.99))  # 0.30 and 0.31 of it show
+    monkeypatch.setattr(cascade, "find", lambda *arguments: boxes)
+    seen = search.look(halvings(portrait), None, 20, DetectionSettings(), None)
+    assert seen.boxes[:, 1].tolist() == [10, 210]
+    moved = replace(boxes, boxes=boxes.boxes - [2, 0, 2, 0])  # 0.28 and 0.29
+    monkeypatch.setattr(cascade, "find", lambda *arguments: moved)
+    assert len(search.look(halvings(portrait), None, 20, DetectionSettings(), None)) == 0
+
+
 def test_a_face_without_eyes_to_see_is_found_by_centerface(portrait):
     masked = portrait.copy()
     masked[60:125, 175:275] = 30
@@ -300,6 +318,7 @@ def test_centerface_sees_faces_on_the_seams_of_its_tiles(portrait):
     assert len(seen) == 3
     for middle in middles:
         assert np.abs(found_at - middle).max(axis=1).min() < 12
+    assert np.abs(seen.landmarks[:, 2] - found_at).max() < 12  # noses
 
 
 @pytest.mark.parametrize("side", [32, 640, 672, 1216, 4992])
@@ -325,10 +344,25 @@ def test_a_face_found_by_both_has_a_box_around_both(portrait, monkeypatch):
         finders=np.full(3, CENTERFACE),
     )
     monkeypatch.setattr(cascade, "look_again", lambda photo, nets, boxes: candidates((*boxes[0], 0.1)))
-    seen = votes.vote(photo, None, first, second)
+    seen = votes.vote(photo, None, first, second, 0)
     expected = [[10, 5, 50, 70], [-20, 200, 32, 260], [300, 300, 340, 350], [400, 10, 440, 60]]
     assert seen.boxes.tolist() == expected and seen.finders.tolist() == [3, 3, CENTERFACE, MTCNN]
     assert seen.landmarks[:, 0, 0].tolist() == [0, 1, 1, 0]  # across the border: CenterFace's
+
+
+def test_centerface_has_no_say_in_faces_too_small_for_it(monkeypatch):
+    photo = halvings(np.zeros((100, 100, 3), np.uint8))
+    monkeypatch.setattr(cascade, "look_again", lambda photo, nets, boxes: candidates())
+    seen = votes.vote(photo, None, candidates((0, 0, 9, 9, 0.9), (50, 50, 90, 90, 0.9)), candidates(), 10)
+    assert seen.scores[0] == 0.9 and seen.scores[1] < 0.5
+
+
+def test_a_small_face_on_a_large_photo_is_certain(portrait):
+    photo = np.full((3000, 4000, 3), 128, np.uint8)
+    small = cv2.resize(portrait[20:220, 120:320], (60, 60), interpolation=cv2.INTER_AREA)
+    photo[1000:1060, 1000:1060] = small
+    (face,) = detect(photo)
+    assert face.certain and face.box.inside(4000, 3000)
 
 
 def test_what_lies_on_the_photo():

@@ -27,15 +27,15 @@ STRIDE = 4  # pixels from one cell of the maps to the next
 MULTIPLE = 32  # of which the network's input must measure
 TILE = 640  # pixels a side scanned at once at most, which bounds memory
 SHARED = 64  # pixels that neighboring tiles share; larger faces are found on the copy that is one tile
+SMALLEST = 16.0  # pixels of the copy: it finds few smaller faces, and being silent there says nothing
 SAME = 0.3  # of two boxes' common area: one face
 
 
 def find(photo: Halvings, nets: Networks, pixels: float, lowest: float) -> Candidates:
     """Every face on the photo as it stands: seen on a copy of about `pixels`, and on one of a single tile."""
-    width, height = photo.size
-    scales = [min(1.0, math.sqrt(pixels / (width * height)))]
-    if max(width, height) * scales[0] > TILE:
-        scales.append(TILE / max(width, height))
+    scales = [scale_for(photo, pixels)]
+    if max(photo.size) * scales[0] > TILE:
+        scales.append(TILE / max(photo.size))
 
     def scan(tile: tuple[Pixels, Array, Array]) -> Candidates:
         return scan_tile(*tile, nets, lowest)
@@ -43,6 +43,12 @@ def find(photo: Halvings, nets: Networks, pixels: float, lowest: float) -> Candi
     tiles = [tile for scale in scales for tile in _tiles(photo, scale)]
     every = joined(list(nets.workers.map(scan, tiles)))
     return every.take(suppress(every.boxes, every.scores, SAME))
+
+
+def scale_for(photo: Halvings, pixels: float) -> float:
+    """How large the copy of about `pixels` is beside the photo."""
+    width, height = photo.size
+    return min(1.0, math.sqrt(pixels / (width * height)))
 
 
 def _tiles(photo: Halvings, scale: float) -> Iterator[tuple[Pixels, Array, Array]]:
@@ -87,5 +93,4 @@ def scan_tile(tile: Pixels, corner: Array, steps: Array, nets: Networks, lowest:
     landmarks = first[:, None] + places * sides[:, None]
     boxes = np.concatenate([first, first + sides], axis=1)
     boxes = (boxes + np.tile(corner, 2)) * np.tile(steps, 2)
-    seen = found(boxes, heat[rows, columns], (landmarks + corner) * steps, CENTERFACE)
-    return seen.take(suppress(seen.boxes, seen.scores, SAME))
+    return found(boxes, heat[rows, columns], (landmarks + corner) * steps, CENTERFACE)

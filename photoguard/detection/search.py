@@ -74,7 +74,8 @@ def look(
     if pixels:
         center = centerface.find(photo, nets, pixels, LOWEST)
         sides = (center.boxes[:, 2:] - center.boxes[:, :2]).max(axis=1)
-        seen = vote(photo, nets, seen, center.take(sides >= NEARLY * min_face))
+        too_small = centerface.SMALLEST / centerface.scale_for(photo, pixels)
+        seen = vote(photo, nets, seen, center.take(sides >= NEARLY * min_face), too_small)
     shown = visible(seen.boxes, *photo.turned_size) >= SHOWN
     return seen.take(shown & (seen.scores >= lowest_score(settings, photo.rotation)))
 

@@ -30,25 +30,33 @@ LOWEST = 0.1  # CenterFace's own score from which MTCNN is asked about what it s
 FARTHEST = 8.0  # MTCNN's log-odds further out say nothing more
 
 
-def vote(photo: Halvings, nets: Networks, mtcnn: Candidates, center: Candidates) -> Candidates:
-    """One list of both detectors' candidates on the photo as it stands, with scores from both."""
+def vote(
+    photo: Halvings, nets: Networks, mtcnn: Candidates, center: Candidates, smallest: float
+) -> Candidates:
+    """One list of both detectors' candidates on the photo as it stands, with scores from both.
+
+    A face smaller than `smallest` CenterFace cannot judge: there it can only add to MTCNN's score.
+    """
     partners = _partners(center, mtcnn)
     both = partners >= 0
     alone = center.take(~both)
     opinion = cascade.look_again(photo, nets, alone.boxes).scores
-    seen_once = np.setdiff1d(np.arange(len(mtcnn)), partners)
-    missed = mtcnn.take(seen_once)
+    seen = np.full(len(mtcnn), LOWEST)
+    seen[partners[both]] = center.scores[both]
+    sides = (mtcnn.boxes[:, 2:] - mtcnn.boxes[:, :2]).max(axis=1)
+    joint = score(mtcnn.scores, seen)
+    judged = replace(mtcnn, scores=np.where(sides < smallest, np.maximum(joint, mtcnn.scores), joint))
     return joined(
         [
-            _together(photo, mtcnn.take(partners[both]), center.take(both)),
+            _together(photo, judged.take(partners[both]), center.take(both)),
             replace(alone, scores=score(opinion, alone.scores)),
-            replace(missed, scores=score(missed.scores, np.full(len(missed), LOWEST))),
+            judged.take(np.setdiff1d(np.arange(len(mtcnn)), partners)),
         ]
     )
 
 
 def _together(photo: Halvings, mtcnn: Candidates, center: Candidates) -> Candidates:
-    """The same N faces found by both, under a box that holds both boxes: neither leaves more open.
+    """The same N faces found by both: a box around both boxes, since each alone leaves more open.
 
     Landmarks are MTCNN's, except where its box leaves the photo: there it has seen a mirror image.
     """
@@ -58,7 +66,7 @@ def _together(photo: Halvings, mtcnn: Candidates, center: Candidates) -> Candida
     landmarks = np.where(inside[:, None, None], mtcnn.landmarks, center.landmarks)
     return Candidates(
         np.concatenate([first, last], axis=1),
-        score(mtcnn.scores, center.scores),
+        mtcnn.scores,
         landmarks,
         mtcnn.rotations,
         mtcnn.finders | center.finders,
