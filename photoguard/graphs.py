@@ -1,6 +1,6 @@
 """Networks without torch: graphs that ship, filled with their weights when they are loaded, and ONNX Runtime.
 
-A graph is what `photoguard/nets` says, written down by `python -m photoguard.nets.export`: its operators and
+A graph is what `photoguard/nets` says, written down by `python -m photoguard.train.graphs`: its operators and
 no weights. Those stay in one place, the pinned safetensors, and are handed over in memory. Graphs are pinned
 by hash like weights.
 """

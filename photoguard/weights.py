@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
     from photoguard.nets.compact import CompactConfig, CompactNet
     from photoguard.nets.ddm import DDM, DDMConfig
-    from photoguard.nets.obfuscator import ObfuscatorConfig, Players
+    from photoguard.nets.obfuscator import Players
+    from photoguard.nets.obfuscator_config import ObfuscatorConfig
 
 _PACKAGE = Path(__file__).resolve().parent
 FOLDERS = (_PACKAGE / "shipped_weights", _PACKAGE.parent / "weights")  # in a wheel, in a checkout
@@ -278,7 +279,7 @@ def obfuscator_networks(tensors: Mapping[str, Tensor], config: Mapping[str, Any]
 
 def obfuscator_config(config: Mapping[str, Any]) -> ObfuscatorConfig:
     """The configuration as it stands in a file -> as the networks want it."""
-    from photoguard.nets.obfuscator import Attribute, ObfuscatorConfig
+    from photoguard.nets.obfuscator_config import Attribute, ObfuscatorConfig
 
     values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in config.items()}
     if "template" in values:

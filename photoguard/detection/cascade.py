@@ -18,9 +18,8 @@ from photoguard.detection.candidates import (
     squared,
     suppress,
 )
-from photoguard.detection.networks import Networks
+from photoguard.detection.networks import O_SIDE, P_CELL, P_STRIDE, R_SIDE, Networks
 from photoguard.detection.pyramid import Halvings, Pixels, continued, crops, levels
-from photoguard.detection.networks import O_SIDE, P_CELL, P_STRIDE, R_SIDE
 
 TILE = (256, 512)  # rows, columns scanned at once: what P-Net computes from them stays in a core's cache
 SHARED = P_CELL - P_STRIDE  # pixels that neighboring tiles share, so that no 12 x 12 window is left out

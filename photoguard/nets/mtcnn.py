@@ -6,7 +6,6 @@ All take raw pixels (0..255, RGB) as floats: the scaling to -1..1 is worked into
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
 P_CELL, P_STRIDE = 12, 2  # a P-Net output looks at 12 x 12 pixels, the next one 2 pixels further on

@@ -1,6 +1,6 @@
-"""Write the graphs that ship: `python -m photoguard.nets.export` in a checkout, after a network has changed.
+"""Write the graphs that ship: `python -m photoguard.train.graphs` in a checkout, after a network has changed.
 
-Each is a network of this folder as ONNX, with the names of its weights and none of their values. It prints
+Each is a network of `nets` as ONNX, with the names of its weights and none of their values. It prints
 what `photoguard/graphs.py` pins.
 """
 
@@ -12,7 +12,7 @@ import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -40,7 +40,9 @@ def networks() -> dict[str, tuple[nn.Module, Callable[..., Any], tuple[Tensor, .
     ddm, small = weights.load_ddm(), weights.shipped("photoguard-small")
     players = weights.obfuscator_networks(*weights.shipped("obfuscator"), "obfuscator")
     recognizer = weights.recognizer_network(*small, "photoguard-small")
-    faces, picture, any_number = torch.rand(2, 3, 112, 112), {0: "n", 2: "h", 3: "w"}, {0: "n"}
+    picture, any_number = {0: "n", 2: "h", 3: "w"}, {0: "n"}
+    faces, features = torch.rand(2, 3, 112, 112), torch.rand(2, *players.config.features)
+    chips = torch.rand(2, 3, recognizer.config.height, recognizer.config.width)
     return {
         "pnet": (mtcnn.PNet(), lambda net, x: net(x), (torch.rand(1, 3, 64, 96),), {2: "h", 3: "w"}),
         "rnet": (mtcnn.RNet(), lambda net, x: net(x), (torch.rand(2, 3, 24, 24),), any_number),
@@ -48,15 +50,9 @@ def networks() -> dict[str, tuple[nn.Module, Callable[..., Any], tuple[Tensor, .
         "ddm-encode": (ddm, lambda net, x: net.features(x), (torch.rand(1, 3, 64, 64),), picture),
         "ddm-decode": (ddm, lambda net, x: net.picture(x), (torch.rand(1, 64, 4, 4),), picture),
         "obfuscate": (players.obfuscator, lambda net, x: net(x), (faces,), any_number),
-        "classify": (
-            players.classifier, lambda net, x: torch.cat(net(x), 1), (torch.rand(2, *players.config.features),),
-            any_number,
-        ),
-        "photoguard-small": (
-            recognizer, lambda net, x: net(x), (torch.rand(2, 3, recognizer.config.height, recognizer.config.width),),
-            any_number,
-        ),
-    }  # fmt: skip
+        "classify": (players.classifier, lambda net, x: torch.cat(net(x), 1), (features,), any_number),
+        "photoguard-small": (recognizer, lambda net, x: net(x), (chips,), any_number),
+    }
 
 
 def exported(
@@ -69,8 +65,9 @@ def exported(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # on the exporter's age, and on sizes that are constants on purpose
         torch.onnx.export(
-            Part(network.eval(), way), inputs, out, dynamo=False, opset_version=OPSET, input_names=["x"],
-            dynamic_axes={"x": free}, do_constant_folding=False, training=torch.onnx.TrainingMode.PRESERVE,
+            Part(network.eval(), way), inputs, cast(Any, out), dynamo=False, opset_version=OPSET,
+            input_names=["x"], dynamic_axes={"x": free}, do_constant_folding=False,
+            training=torch.onnx.TrainingMode.PRESERVE,
         )  # fmt: skip
     model = onnx.load_from_string(out.getvalue())
     names = {}
@@ -88,14 +85,19 @@ def exported(
     return bytes(model.SerializeToString(deterministic=True))
 
 
+def pins(graphs: dict[str, bytes]) -> dict[str, str]:
+    """What `photoguard.graphs` pins of them."""
+    return {name: hashlib.sha256(data).hexdigest() for name, data in graphs.items()}
+
+
 def main() -> None:
     """Write all of them."""
     folder = Path(weights.FOLDERS[-1]) / "graphs"
     folder.mkdir(exist_ok=True)
-    for name, parts in networks().items():
-        data = exported(*parts)
-        (folder / f"{name}.onnx").write_bytes(data)
-        sys.stdout.write(f'    "{name}": "{hashlib.sha256(data).hexdigest()}",\n')
+    made = {name: exported(*parts) for name, parts in networks().items()}
+    for name, pin in pins(made).items():
+        (folder / f"{name}.onnx").write_bytes(made[name])
+        sys.stdout.write(f'    "{name}": "{pin}",\n')
 
 
 if __name__ == "__main__":
