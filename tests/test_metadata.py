@@ -147,8 +147,8 @@ def test_a_jpeg_gets_back_all_that_a_png_can_hold() -> None:
     assert (
         IN_XMP in image.info["XML:com.adobe.xmp"] and "HasExtendedXMP" not in image.info["XML:com.adobe.xmp"]
     )
-    texts = [body for name, body in png.list_chunks(restored(data)) if name == b"iTXt"]
-    assert [body.endswith(end) for body, end in zip(texts[1:], (b"the first", b"the second"), strict=True)]
+    texts = [bytes(body) for name, body in png.list_chunks(restored(data)) if name == b"iTXt"]
+    assert all(body.endswith(end) for body, end in zip(texts[1:], (b"the first", b"the second"), strict=True))
     assert len(texts) == 3
 
 
@@ -178,7 +178,8 @@ def test_chunks_about_the_coding_of_pixels_do_not_come_back() -> None:
     photo = given_back(data)
     hostile = Metadata("PNG", chunks=(("tRNS", b"\0"), ("pgRd", b"x"), ("iCCP", b"a"), ("iCCP", b"b")))
     made = images.encode_restored(Photo(photo.pixels, metadata=hostile))
-    assert [name for name, _ in png.list_chunks(made)][1:-2] == [b"iCCP"]
+    pixels = {b"IHDR", b"IDAT", b"IEND"}
+    assert [name for name, _ in png.list_chunks(made) if name not in pixels] == [b"iCCP"]
 
 
 @pytest.mark.parametrize(

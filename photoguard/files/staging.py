@@ -88,12 +88,15 @@ class Stage:
     inside: Folder
     list: listing.Writer
 
-    def add(self, name: str, data: bytes, mode: int | None = None) -> Output:
-        """Write one output into the stage, on disk for certain; a `mode` holds whatever the umask."""
+    def add(self, name: str, data: bytes, mode: int | None = None, at_most: int = 0o666) -> Output:
+        """Write one output into the stage, on disk for certain.
+
+        A `mode` holds whatever the umask; without one the umask narrows `at_most`.
+        """
         with writing(self.folder / name):
             self.list.output(name)
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-            handle = self.inside.open(name, flags, 0o666 if mode is None else mode)
+            handle = self.inside.open(name, flags, at_most if mode is None else mode)
             with os.fdopen(handle, "wb") as file:
                 if mode is not None and hasattr(os, "fchmod"):
                     os.fchmod(handle, mode)
