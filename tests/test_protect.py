@@ -8,8 +8,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from conftest import PORTRAIT
 from PIL import Image, ImageOps
+from support.places import PORTRAIT
 
 from photoguard import protect
 from photoguard.photos import images

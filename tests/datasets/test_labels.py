@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from nursery_obfuscator import write_faces
+from support.obfuscators import write_faces
 
 from photoguard.datasets import labels
 from photoguard.datasets.pictures import Source, listed

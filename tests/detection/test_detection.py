@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from conftest import PORTRAIT
 from PIL import Image
+from support.places import PORTRAIT
 
 from photoguard.detection import DetectionSettings, cascade, detect, networks
 from photoguard.detection.candidates import Candidates, merged, squared, suppress, turned_back

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Shell
-from test_albums import BY_HAND, photo
+from support.albums import BY_HAND, photo
+from support.shell import Shell
 
 from photoguard import files
 from photoguard.files import staging

@@ -6,35 +6,19 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from nursery import Nursery
-from test_faults import REGION, pair, picture
+from support.nursery import Nursery
+from support.small_photos import REGION, pair
 
 from photoguard.errors import UnreadableError, UsageError, WrongKeyError
 from photoguard.formats import identities
 from photoguard.formats.identities import Recipients
 from photoguard.formats.private import PrivateFile
 
-needs_age = pytest.mark.skipif(
-    not shutil.which("age"), reason="the age program is not installed (Debian: age)"
-)
-needs_ssh = pytest.mark.skipif(not shutil.which("ssh-keygen"), reason="ssh-keygen is not installed")
-
-
-@pytest.fixture(scope="module")
-def nursery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nursery]:
-    made = Nursery(tmp_path_factory.mktemp("nursery"))
-    made.run("keygen")
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def photo(tmp_path: Path) -> Path:
-    return picture(tmp_path / "photo.png")
+needs_age = pytest.mark.program("age")
+needs_ssh = pytest.mark.program("ssh-keygen")
 
 
 def age(*args: object, data: bytes = b"") -> bytes:

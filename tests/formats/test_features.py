@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 import torch
-from nursery_obfuscator import PLAIN, TINY, players
+from support.obfuscators import PLAIN, TINY, players
 
 from photoguard import weights
 from photoguard.detection import Face
@@ -189,7 +189,7 @@ def test_no_face_and_no_file(photoguard, own, tmp_path):
 
 
 def test_the_example_asks_a_service_on_this_machine(portrait, own):
-    from conftest import ROOT
+    from support.places import ROOT
 
     command = [sys.executable, ROOT / "examples" / "feature_service.py", portrait, "--weights", own]
     done = subprocess.run(

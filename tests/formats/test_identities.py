@@ -7,16 +7,11 @@ import pickle
 import textwrap
 
 import pytest
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ed25519
+from support.people import nobody_asks, ssh_key
 
 from photoguard.errors import DamagedError, UnreadableError, UsageError, WrongKeyError
 from photoguard.formats import identities
 from photoguard.formats.identities import Identity, Recipients, parse_recipient
-
-
-def nobody_asks(prompt: str) -> str:
-    raise AssertionError(f"nothing asks for {prompt!r} here")
 
 
 def someone() -> tuple[str, str, list[Identity]]:
@@ -46,12 +41,6 @@ def test_every_recipient_opens_and_nobody_else() -> None:
     with pytest.raises(WrongKeyError, match="no identity"):
         identities.unseal(sealed, [])
     assert identities.stanzas(sealed) == ["X25519", "X25519"]
-
-
-def ssh_key() -> bytes:
-    key = ed25519.Ed25519PrivateKey.generate()
-    kinds = serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
-    return key.private_bytes(*kinds)
 
 
 def test_keys_can_go_to_another_process() -> None:

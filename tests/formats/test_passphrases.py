@@ -4,34 +4,21 @@ from __future__ import annotations
 
 import base64
 import contextlib
-from functools import cache
 
 import pyrage
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_identities import nobody_asks
+from support.people import asking_for, locked, nobody_asks
 
 from photoguard.errors import DamagedError, WrongKeyError
 from photoguard.formats import identities, passphrases
-from photoguard.formats.identities import Recipients
 
 SALT = "A" * 22
 OPENERS = {
     "private file": lambda data: identities.unseal(data, [], nobody_asks),
     "identity": lambda data: identities.parse_identities(data, nobody_asks),
 }
-
-
-@cache
-def locked() -> bytes:
-    return identities.seal(b"hello", Recipients(passphrase="four random words"))
-
-
-def asking_for(work: object) -> bytes:
-    """A file whose passphrase takes so much work."""
-    assert b" 18\n" in locked()
-    return locked().replace(b" 18\n", f" {work}\n".encode(), 1)
 
 
 def armored(data: bytes) -> bytes:

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from nursery_obfuscator import GENDER, PLAIN, RACE, TASK, TINY, players
+from support.obfuscators import GENDER, PLAIN, RACE, TASK, TINY, players
 
 from photoguard.evaluate.common import metrics
 from photoguard.nets import obfuscator as nets

@@ -11,11 +11,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import Shell
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms
-from previews import (
+from support.previews import (
     IN_XMP,
     PLACES,
     THUMBNAIL,
@@ -32,6 +31,7 @@ from previews import (
     xmp,
     xmp_segment,
 )
+from support.shell import Shell
 
 from photoguard.errors import DamagedError
 from photoguard.formats import contents as sealed

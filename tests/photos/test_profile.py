@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import Shell
 from PIL import Image, ImageCms
-from previews import jpeg, picture, saved
+from support.previews import jpeg, picture, saved
+from support.shell import Shell
 
 from photoguard.photos import images, png, profile
 

@@ -14,7 +14,8 @@ from PIL import Image
 from photoguard import methods
 from photoguard.formats import contents as sealed
 from photoguard.formats import envelope
-from photoguard.formats.envelope import Grant, PrivateFile, PublicFace
+from photoguard.formats.envelope import PublicFace
+from photoguard.formats.private import Grant, PrivateFile
 from photoguard.photos import images
 from photoguard.photos.geometry import Box
 from photoguard.photos.images import Photo

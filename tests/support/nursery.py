@@ -6,11 +6,12 @@ import json
 import os
 import subprocess
 import sys
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parent.parent
+from support.places import ROOT
 
 PROGRAM = """
 import contextlib, io, json, os, signal, sys, time
@@ -87,13 +88,18 @@ class Nursery:
 
     def __init__(self, folder: Path, loaded: str = "") -> None:
         """`loaded` are further imports that every command shares."""
-        self.home = folder / "home"
-        self.home.mkdir()
         self.streams = [folder / name for name in ("stdin", "stdout", "stderr")]
         self.process = subprocess.Popen(
             [sys.executable, "-c", f"{loaded}\n{PROGRAM}"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             text=True, env={**os.environ, "PYTHONPATH": str(ROOT)},
         )  # fmt: skip
+        self.home = _home(folder)
+
+    def of(self, folder: Path) -> Nursery:
+        """The same process with a new home: what was kept in another is not there."""
+        other = copy(self)
+        other.home = _home(folder)
+        return other
 
     def run(
         self, *args: object, code: int | None = 0, typed: str = "", cwd: Path | None = None, before: str = "",
@@ -121,3 +127,9 @@ class Nursery:
         assert self.process.stdin
         self.process.stdin.close()
         self.process.wait()
+
+
+def _home(folder: Path) -> Path:
+    home = folder / "home"
+    home.mkdir()
+    return home

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from support.places import PATHS
 
 from photoguard import detection, weights
 from photoguard.errors import UnreadableError, UnwritableError, UsageError, WeightsError
@@ -273,18 +274,17 @@ def test_a_disk_that_fills_up_during_a_run_leaves_a_checkpoint_to_go_on_from(fac
 def test_two_processes_train_one_network(faces, tmp_path):
     """torchrun, gloo, two processes on this CPU: both end, one set of files, weights that load."""
     code = (
-        "import sys; from pathlib import Path; sys.path.insert(0, sys.argv[1]); import test_train as t\n"
+        "import sys; from pathlib import Path; sys.path.insert(0, sys.argv[1]); import test_ddm as t\n"
         "from photoguard.train.data import Source\n"
         "t.run(Source(Path(sys.argv[2]), 1), Path(sys.argv[3]))\n"
     )
     (tmp_path / "both.py").write_text(code)
-    root = Path(__file__).resolve().parents[1]
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    command += [str(tmp_path / "both.py"), str(root / "tests"), str(faces.path), str(tmp_path / "out")]
+    command += [str(tmp_path / "both.py"), str(Path(__file__).parent), str(faces.path), str(tmp_path / "out")]
     done = subprocess.run(
         command,
         check=False,
-        env=os.environ | {"PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"},
+        env=os.environ | {"PYTHONPATH": PATHS, "OMP_NUM_THREADS": "1"},
         capture_output=True,
     )
     assert done.returncode == 0, done.stderr.decode()[-2000:]
@@ -542,9 +542,8 @@ def test_two_processes_train_the_toy_to_the_loss_of_one(tmp_path):
         "ddm_toy.train(ddm_toy.ToyConfig(steps=50), Path(sys.argv[1]))\n"
     )
     (tmp_path / "toy.py").write_text(code)
-    root = Path(__file__).resolve().parents[1]
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    env = os.environ | {"PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
+    env = os.environ | {"PYTHONPATH": PATHS, "OMP_NUM_THREADS": "1"}
     command += [str(tmp_path / "toy.py"), str(tmp_path / "both")]
     subprocess.run(command, check=True, env=env, capture_output=True)
     ddm_toy.train(ddm_toy.ToyConfig(steps=50), tmp_path / "alone")

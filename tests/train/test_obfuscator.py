@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from nursery_obfuscator import PLAIN, TINY, players, write_faces
 from PIL import Image
+from support.obfuscators import PLAIN, TINY, players, write_faces
+from support.places import PATHS
 
 from photoguard import weights
 from photoguard.datasets.labels import labeled, parted
@@ -237,19 +238,18 @@ def test_two_processes_train_one_network(data, tmp_path):
     """torchrun, gloo, two processes on this CPU: gradients are shared, one set of files."""
     code = (
         "import sys; from pathlib import Path; sys.path.insert(0, sys.argv[1])\n"
-        "import test_train_obfuscator as t\n"
+        "import test_obfuscator as t\n"
         "t.run(t.faces(Path(sys.argv[2])), Path(sys.argv[3]))\n"
     )
     (tmp_path / "both.py").write_text(code)
-    root = Path(__file__).resolve().parents[1]
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     command += [
         str(tmp_path / "both.py"),
-        str(root / "tests"),
+        str(Path(__file__).parent),
         str(tmp_path / "faces"),
         str(tmp_path / "out"),
     ]
-    environment = os.environ | {"PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
+    environment = os.environ | {"PYTHONPATH": PATHS, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, check=False, env=environment, capture_output=True)
     assert done.returncode == 0, done.stderr.decode()[-2000:]
     alone = run(data, tmp_path / "alone")

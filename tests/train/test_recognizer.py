@@ -7,12 +7,13 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from conftest import ROOT
 from PIL import Image
+from support.places import PATHS
 
 from photoguard import recognizers, weights
 from photoguard.errors import NoFaceError, UsageError, WeightsError
@@ -307,7 +308,7 @@ def test_two_processes_train_one_student(faces, installed, tmp_path):
     """torchrun, gloo, two processes on this CPU: the second finds the landmarks that the first kept."""
     code = (
         "import sys; from pathlib import Path; sys.path.insert(0, sys.argv[1])\n"
-        "import test_train_recognizer as t; from photoguard.train import chips, recognizer\n"
+        "import test_recognizer as t; from photoguard.train import chips, recognizer\n"
         "chips._largest = lambda _: t.np.array(t.TEMPLATE_112X112)\n"
         "folder = Path(sys.argv[2])\n"
         "source = t.data.Source(folder / 'faces', 1)\n"
@@ -316,8 +317,8 @@ def test_two_processes_train_one_student(faces, installed, tmp_path):
     )
     (tmp_path / "both.py").write_text(code)
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    command += [str(tmp_path / "both.py"), str(ROOT / "tests"), str(tmp_path)]
-    env = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    command += [str(tmp_path / "both.py"), str(Path(__file__).parent), str(tmp_path)]
+    env = os.environ | {"PYTHONPATH": PATHS, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, check=False, env=env, capture_output=True)
     assert done.returncode == 0, done.stderr.decode()[-2000:]
     published = json.loads((tmp_path / "both" / "weights.json").read_text())

@@ -14,15 +14,26 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from random import Random
-from typing import Any
 
-import numpy as np
 import pytest
-from conftest import ROOT, Shell
-from PIL import Image
+from support.albums import (
+    BY_HAND,
+    at_home,
+    count,
+    double,
+    key_of,
+    names,
+    noted,
+    photo,
+    rest,
+    some,
+    wait_and_see,
+)
+from support.places import ROOT
+from support.shell import Shell
 
 from photoguard import batch
-from photoguard.batch.journal import NAME, sealed, unsealed
+from photoguard.batch.journal import NAME, sealed
 from photoguard.batch.pool import weigh
 from photoguard.errors import (
     OutputExistsError,
@@ -32,15 +43,6 @@ from photoguard.errors import (
     UsageError,
 )
 
-BY_HAND = ("--method", "solid", "--faces", "none", "--region", "10,10,20,20")  # needs no network: starts fast
-
-
-def photo(path: Path, seed: int = 0, size: tuple[int, int] = (60, 40)) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    pixels = np.random.default_rng(seed).integers(0, 255, (size[1], size[0], 3), dtype=np.uint8)
-    Image.fromarray(pixels).save(path)
-    return path
-
 
 @pytest.fixture
 def album(tmp_path: Path) -> Path:
@@ -48,20 +50,6 @@ def album(tmp_path: Path) -> Path:
     for number in range(6):
         photo(tmp_path / "album" / ("sea" if number % 2 else "hills/high") / f"{number}.png", number)
     return tmp_path / "album"
-
-
-def names(folder: Path) -> list[str]:
-    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
-
-
-def count(folder: Path) -> int:
-    """How many files lie there while a run comes and goes."""
-    while folder.exists():
-        try:
-            return len(names(folder))
-        except FileNotFoundError:  # a stage that was put in place this moment
-            continue
-    return 0
 
 
 def stamps(folder: Path) -> dict[str, int]:
@@ -215,24 +203,6 @@ def test_photos_without_a_face(photoguard: Shell, tmp_path: Path, policy: str, c
     assert f"{again} finished by an earlier run" in done.stderr
 
 
-def double(task: batch.Task) -> int:
-    if task.source.stem == "bug":
-        raise KeyError("a bug")
-    if task.source.stem == "error":
-        raise UnreadableError("cannot", "a hint")
-    if task.source.stem == "dies":
-        os.kill(os.getpid(), signal.SIGKILL)
-    if task.source.stem == "threads":
-        import torch
-
-        return torch.get_num_threads()
-    return 2 * int(task.source.stem)
-
-
-def some(*stems: str) -> list[batch.Task]:
-    return [batch.Task(Path(f"{stem}.png"), Path(f"{stem}.pub.png")) for stem in stems]
-
-
 @pytest.mark.parametrize("jobs", [1, 3])
 def test_every_task_has_one_outcome(jobs: int) -> None:
     tasks = some(*map(str, range(20)), "bug", "error")
@@ -251,10 +221,6 @@ def test_a_worker_that_dies_costs_its_own_photo_only() -> None:
     assert lost.task.source.stem == "dies" and "memory" in lost.error.hint
 
 
-def rest(task: batch.Task) -> None:
-    time.sleep(0 if task.source.stem == "1" else 60)
-
-
 def test_a_run_that_is_given_up_ends_its_workers(tmp_path: Path) -> None:
     began, run = time.monotonic(), batch.run(some("1", "2", "3"), rest, batch.Pool(2))
     assert next(run).task.source.stem == "1"
@@ -265,12 +231,6 @@ def test_a_run_that_is_given_up_ends_its_workers(tmp_path: Path) -> None:
 def test_a_worker_has_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
     assert {o.result for o in batch.run(some("threads", "threads"), double, batch.Pool(2))} == {1}
-
-
-def wait_and_see(task: batch.Task) -> tuple[float, float]:
-    began = time.monotonic()
-    time.sleep(0.15)
-    return began, time.monotonic()
 
 
 @pytest.mark.parametrize(("pixels", "together"), [(2500, False), (10_000, True)])
@@ -306,15 +266,6 @@ def task(tmp_path: Path, journal: batch.Journal) -> batch.Task:
         path.write_bytes(b"output")
     journal.done(task, task.certain)
     return task
-
-
-def noted(path: Path, key: bytes = b"k" * 32) -> list[dict[str, Any]]:
-    """The lines of a journal."""
-    return [line for raw in path.read_bytes().splitlines() if (line := unsealed(raw, key)) is not None]
-
-
-def key_of(home: Path) -> bytes:
-    return bytes.fromhex((home / ".config" / "photoguard" / "journal.key").read_text())
 
 
 def reopened(journal: batch.Journal, **changes: object) -> batch.Journal:
@@ -549,11 +500,6 @@ def test_the_same_command_goes_on(photoguard: Shell, album: Path) -> None:
 def command(album: Path, out: Path, *more: str) -> list[str]:
     typed = ["encrypt", str(album), "-r", "-o", str(out), *BY_HAND, *more]
     return [sys.executable, "-c", "from photoguard.cli.main import run; run()", *typed]
-
-
-def at_home(tmp_path: Path) -> dict[str, str]:
-    home = {"HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path / ".config"), "PYTHONPATH": str(ROOT)}
-    return {**os.environ, **home}
 
 
 def killed(typed: list[str], env: dict[str, str], out: Path, written: int, how: int) -> int:

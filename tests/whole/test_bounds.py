@@ -12,11 +12,11 @@ import zlib
 from collections.abc import Callable
 from pathlib import Path
 
-import bombs
 import numpy as np
 import pytest
-from conftest import ROOT, Shell
-from photoguard.methods.covers import decompress
+from support import bombs
+from support.places import ROOT
+from support.shell import Shell
 
 from photoguard import methods, reveal
 from photoguard.errors import DamagedError, UnreadableError, UsageError
@@ -26,6 +26,7 @@ from photoguard.formats import envelope, identities
 from photoguard.formats.envelope import PublicFace, PublicFile
 from photoguard.formats.features import FeatureFile
 from photoguard.methods.ddm import maps as ddm_code
+from photoguard.methods.patches import decompress
 from photoguard.photos import images, png
 from photoguard.photos.geometry import Box, Owners
 from photoguard.photos.images import Photo
@@ -254,7 +255,7 @@ DECODED = {  # kind -> bytes
 DECODE = """
 import sys, io
 from PIL import Image
-from photoguard import images
+from photoguard.photos import images
 peak = lambda: int(open('/proc/self/status').read().split('VmHWM:')[1].split()[0]) * 1024
 data = open(sys.argv[1], 'rb').read()
 images.decode(images.encode_lossless(images.np.zeros((64, 64, 3), 'uint8')), 'x')  # what is loaded once

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Shell
-from test_albums import BY_HAND, at_home, count, double, key_of, names, noted, photo, some
+from support.albums import BY_HAND, at_home, count, double, key_of, names, noted, photo, some
+from support.shell import Shell
 
 from photoguard import batch, files
 from photoguard.batch.journal import NAME

@@ -7,7 +7,8 @@ import subprocess
 import sys
 
 import pytest
-from conftest import ROOT, Shell
+from support.places import ROOT
+from support.shell import Shell
 
 from photoguard.cli import reference
 

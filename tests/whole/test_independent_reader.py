@@ -15,9 +15,9 @@ import cv2
 import numpy as np
 import pytest
 import reader
-from conftest import PORTRAIT
-from test_vectors import FOLDER, Vector, assert_near, read
-from test_vectors import READERS as PHOTOGUARD
+from support.places import PORTRAIT
+from support.vectors import FOLDER, Vector, assert_near, read
+from support.vectors import READERS as PHOTOGUARD
 
 from photoguard import opening, protect, reveal
 from photoguard.detection import detect

@@ -6,7 +6,7 @@ import ast
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
+from support.places import ROOT
 
 PACKAGE = ROOT / "photoguard"
 

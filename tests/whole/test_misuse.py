@@ -7,34 +7,18 @@ import os
 import socket
 import stat
 from base64 import b64decode, b64encode
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-from nursery import Nursery
-from test_faults import NO_RIGHTS, REGION, names, pair, picture, pixels
-from test_vectors import FOLDER, read
+from support.nursery import Nursery
+from support.small_photos import NO_RIGHTS, REGION, names, pair, picture, pixels
+from support.vectors import FOLDER, read
 
 from photoguard.formats import identities
 from photoguard.formats.identities import Recipients
 
 PASSPHRASE = "open-sesame-and-a-half"
-
-
-@pytest.fixture(scope="module")
-def nursery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nursery]:
-    made = Nursery(tmp_path_factory.mktemp("nursery"))
-    made.run("keygen")
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def photo(tmp_path: Path) -> Path:
-    folder = tmp_path / "photos"
-    folder.mkdir()
-    return picture(folder / "photo.png")
 
 
 def identity(nursery: Nursery) -> Path:

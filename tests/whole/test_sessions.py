@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import Shell
 from PIL import Image
+from support.shell import Shell
 
 from photoguard.photos import images, png
 

@@ -7,13 +7,12 @@ import json
 import os
 import shutil
 import stat
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from nursery import Nursery
-from test_faults import REGION, names, pair, picture
-from test_passphrases import asking_for
+from support.nursery import Nursery
+from support.people import asking_for
+from support.small_photos import REGION, names, pair
 
 from photoguard.cli.shared import known
 from photoguard.cli.shared.keyring import load_signer
@@ -23,32 +22,12 @@ from photoguard.formats import identities, public_keys, signing
 from photoguard.formats.identities import Recipients
 
 WORDS = "four random words\n"
-QUICK = "from photoguard import passphrases\npassphrases.WORK = 10"
+QUICK = "from photoguard.formats import passphrases\npassphrases.WORK = 10"
 BOTH = ["identity", "identity.pub"]
 
 
-@pytest.fixture(scope="module")
-def fork(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nursery]:
-    made = Nursery(tmp_path_factory.mktemp("nursery"))
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def nursery(fork: Nursery) -> Iterator[Nursery]:
-    """A new home for every test."""
-    yield fork
-    shutil.rmtree(fork.home)
-    fork.home.mkdir()
-
-
-@pytest.fixture
-def photo(tmp_path: Path) -> Path:
-    return picture(tmp_path / "photo.png")
-
-
-def config(nursery: Nursery) -> Path:
-    return nursery.home / ".config" / "photoguard"
+def config(newcomer: Nursery) -> Path:
+    return newcomer.home / ".config" / "photoguard"
 
 
 def mode(path: Path) -> int:
@@ -63,9 +42,9 @@ def attackers() -> str:
 
 
 @pytest.mark.parametrize("how", ["replaced", "added", "age only", "signing key"])
-def test_keys_planted_in_identity_pub_are_refused(nursery: Nursery, photo: Path, how: str) -> None:
-    nursery.run("keygen")
-    public = config(nursery) / "identity.pub"
+def test_keys_planted_in_identity_pub_are_refused(newcomer: Nursery, photo: Path, how: str) -> None:
+    newcomer.run("keygen")
+    public = config(newcomer) / "identity.pub"
     mine = public.read_text()
     theirs = attackers()
     plants = {
@@ -75,116 +54,116 @@ def test_keys_planted_in_identity_pub_are_refused(nursery: Nursery, photo: Path,
         "signing key": public_keys.signed((mine.split()[0],), signing.throwaway()).to_text(),
     }
     public.write_text(plants[how])
-    done = nursery.run("encrypt", photo, *REGION, code=6)
+    done = newcomer.run("encrypt", photo, *REGION, code=6)
     assert "identity.pub" in done.stderr and "photoguard keygen" in done.stderr
-    nursery.run("recipients", code=6)
-    nursery.run("keygen", code=6)
+    newcomer.run("recipients", code=6)
+    newcomer.run("keygen", code=6)
     assert names(photo.parent) == ["photo.png"]
     public.unlink()
-    nursery.run("keygen")
+    newcomer.run("keygen")
     assert public.read_text() == mine
-    nursery.run("encrypt", photo, *REGION)
-    nursery.run("verify", pair(photo)[0])
+    newcomer.run("encrypt", photo, *REGION)
+    newcomer.run("verify", pair(photo)[0])
 
 
-def test_the_identity_alone_is_enough(nursery: Nursery, photo: Path) -> None:
-    nursery.run("keygen", "--recovery", nursery.home / "spare")
-    (config(nursery) / "identity.pub").unlink()
-    nursery.run("encrypt", photo, *REGION)
-    nursery.run("verify", pair(photo)[0])
-    nursery.run("verify", pair(photo)[0], "--key", nursery.home / "spare")
+def test_the_identity_alone_is_enough(newcomer: Nursery, photo: Path) -> None:
+    newcomer.run("keygen", "--recovery", newcomer.home / "spare")
+    (config(newcomer) / "identity.pub").unlink()
+    newcomer.run("encrypt", photo, *REGION)
+    newcomer.run("verify", pair(photo)[0])
+    newcomer.run("verify", pair(photo)[0], "--key", newcomer.home / "spare")
 
 
-def test_an_identity_of_an_earlier_version_goes_on_and_learns_to_sign(nursery: Nursery, photo: Path) -> None:
+def test_an_identity_of_an_earlier_version_goes_on_and_learns_to_sign(newcomer: Nursery, photo: Path) -> None:
     text, recipient = identities.generate()
-    config(nursery).mkdir(parents=True)
-    (config(nursery) / "identity").write_text(text)
-    (config(nursery) / "identity.pub").write_text(recipient + "\n")
-    nursery.run("encrypt", photo, *REGION)
-    nursery.run("verify", pair(photo)[0])
-    nursery.run("keygen")
-    assert (config(nursery) / "identity.pub").read_text() == public_keys.of_identity(text).to_text()
-    assert (config(nursery) / "identity").read_text() == text
-    nursery.run("keygen", code=8)
+    config(newcomer).mkdir(parents=True)
+    (config(newcomer) / "identity").write_text(text)
+    (config(newcomer) / "identity.pub").write_text(recipient + "\n")
+    newcomer.run("encrypt", photo, *REGION)
+    newcomer.run("verify", pair(photo)[0])
+    newcomer.run("keygen")
+    assert (config(newcomer) / "identity.pub").read_text() == public_keys.of_identity(text).to_text()
+    assert (config(newcomer) / "identity").read_text() == text
+    newcomer.run("keygen", code=8)
 
 
-def test_a_recovery_key_that_only_identity_pub_knows_is_asked_about(nursery: Nursery, photo: Path) -> None:
+def test_a_recovery_key_that_only_identity_pub_knows_is_asked_about(newcomer: Nursery, photo: Path) -> None:
     """Earlier versions kept it there alone, where nobody can tell it from a planted one."""
     (text, own), (_, spare) = identities.generate(), identities.generate()
-    config(nursery).mkdir(parents=True)
-    identity = config(nursery) / "identity"
+    config(newcomer).mkdir(parents=True)
+    identity = config(newcomer) / "identity"
     identity.write_text(text)
-    (config(nursery) / "identity.pub").write_text(f"{own}\n{spare}\n")
+    (config(newcomer) / "identity.pub").write_text(f"{own}\n{spare}\n")
     line = f"# recovery: {spare}"
-    assert line in nursery.run("encrypt", photo, *REGION, code=6).stderr
+    assert line in newcomer.run("encrypt", photo, *REGION, code=6).stderr
     identity.write_text(f"{line}\n{text}")
-    nursery.run("encrypt", photo, *REGION)
-    opens_with = json.loads(nursery.run("inspect", pair(photo)[1], "--json").stdout)["opens_with"]
+    newcomer.run("encrypt", photo, *REGION)
+    opens_with = json.loads(newcomer.run("inspect", pair(photo)[1], "--json").stdout)["opens_with"]
     assert opens_with == ["X25519", "X25519"]
 
 
 def test_a_locked_identity_encrypts_without_its_passphrase_and_is_not_fooled(
-    nursery: Nursery, photo: Path
+    newcomer: Nursery, photo: Path
 ) -> None:
-    nursery.run("keygen", "--passphrase", typed=WORDS)
-    public, sign = (config(nursery) / f"identity.{ending}" for ending in ("pub", "sign"))
+    newcomer.run("keygen", "--passphrase", typed=WORDS)
+    public, sign = (config(newcomer) / f"identity.{ending}" for ending in ("pub", "sign"))
     assert mode(sign) == 0o600
-    nursery.run("encrypt", photo, *REGION)
-    nursery.run("verify", pair(photo)[0], typed=WORDS)
+    newcomer.run("encrypt", photo, *REGION)
+    newcomer.run("verify", pair(photo)[0], typed=WORDS)
     mine, secret, theirs = public.read_text(), sign.read_text(), attackers()
     signs_as = "".join(line + "\n" for line in mine.splitlines() if line.startswith("#"))
     for planted in (theirs, theirs.partition("#")[0], theirs.partition("#")[0] + signs_as):
         public.write_text(planted)
-        nursery.run("encrypt", photo, *REGION, "--force", code=6)
+        newcomer.run("encrypt", photo, *REGION, "--force", code=6)
     public.write_text(mine)
     for damaged in ("00" * 32, "xyz", "ü"):
         sign.write_text(damaged)
-        nursery.run("encrypt", photo, *REGION, "--force", code=6)
+        newcomer.run("encrypt", photo, *REGION, "--force", code=6)
     sign.unlink()
     public.unlink()
-    assert "keygen" in nursery.run("encrypt", photo, *REGION, "--force", code=5).stderr
-    nursery.run("keygen", "--passphrase", typed=WORDS)
+    assert "keygen" in newcomer.run("encrypt", photo, *REGION, "--force", code=5).stderr
+    newcomer.run("keygen", "--passphrase", typed=WORDS)
     assert (public.read_text(), sign.read_text()) == (mine, secret)
-    nursery.run("keygen", "--passphrase", typed=WORDS, code=8)
+    newcomer.run("keygen", "--passphrase", typed=WORDS, code=8)
 
 
-def test_an_identity_that_is_gone_is_missed_before_anything_is_sealed(nursery: Nursery, photo: Path) -> None:
-    nursery.run("keygen")
-    (config(nursery) / "identity").unlink()
+def test_an_identity_that_is_gone_is_missed_before_anything_is_sealed(newcomer: Nursery, photo: Path) -> None:
+    newcomer.run("keygen")
+    (config(newcomer) / "identity").unlink()
     for command in (("encrypt", photo, *REGION), ("recipients",)):
-        done = nursery.run(*command, code=5)
+        done = newcomer.run(*command, code=5)
         assert "identity is gone" in done.stderr and "backup" in done.stderr
-    assert names(photo.parent) == ["photo.png"] and "identity" not in names(config(nursery))
+    assert names(photo.parent) == ["photo.png"] and "identity" not in names(config(newcomer))
 
 
-def test_an_ssh_key_as_identity(nursery: Nursery, photo: Path) -> None:
-    from test_identities import ssh_key
+def test_an_ssh_key_as_identity(newcomer: Nursery, photo: Path) -> None:
+    from support.people import ssh_key
 
-    config(nursery).mkdir(parents=True)
-    (config(nursery) / "identity").write_bytes(ssh_key())
-    (config(nursery) / "identity").chmod(0o600)
-    nursery.run("encrypt", photo, *REGION)
-    nursery.run("verify", pair(photo)[0])
-    (config(nursery) / "identity.pub").write_text(attackers())
-    nursery.run("encrypt", photo, *REGION, "--force", code=6)
+    config(newcomer).mkdir(parents=True)
+    (config(newcomer) / "identity").write_bytes(ssh_key())
+    (config(newcomer) / "identity").chmod(0o600)
+    newcomer.run("encrypt", photo, *REGION)
+    newcomer.run("verify", pair(photo)[0])
+    (config(newcomer) / "identity.pub").write_text(attackers())
+    newcomer.run("encrypt", photo, *REGION, "--force", code=6)
 
 
 @pytest.mark.parametrize("umask", [0o000, 0o022, 0o077, 0o047])
-def test_modes_do_not_depend_on_the_umask(nursery: Nursery, umask: int) -> None:
+def test_modes_do_not_depend_on_the_umask(newcomer: Nursery, umask: int) -> None:
     before = f"import os\nos.umask({umask})"
-    nursery.run("keygen", "--passphrase", "--recovery", nursery.home / "spare", typed=WORDS, before=before)
-    found = {path.name: mode(path) for path in config(nursery).iterdir()}
+    newcomer.run("keygen", "--passphrase", "--recovery", newcomer.home / "spare", typed=WORDS, before=before)
+    found = {path.name: mode(path) for path in config(newcomer).iterdir()}
     assert found == {"identity": 0o600, "identity.pub": 0o644, "identity.sign": 0o600}
-    assert mode(config(nursery)) == 0o700 and mode(nursery.home / "spare") == 0o600
-    config(nursery).chmod(0o755)
-    nursery.run("recipients", "--as", "ana", shared(nursery.home / "ana.pub"), before=before)
-    assert mode(config(nursery)) == 0o700 and mode(config(nursery) / "known" / "ana.pub") == 0o644
+    assert mode(config(newcomer)) == 0o700 and mode(newcomer.home / "spare") == 0o600
+    config(newcomer).chmod(0o755)
+    newcomer.run("recipients", "--as", "ana", shared(newcomer.home / "ana.pub"), before=before)
+    assert mode(config(newcomer)) == 0o700 and mode(config(newcomer) / "known" / "ana.pub") == 0o644
 
 
-def test_no_command_does_the_work_that_a_file_asks_for(nursery: Nursery, photo: Path) -> None:
+def test_no_command_does_the_work_that_a_file_asks_for(newcomer: Nursery, photo: Path) -> None:
     """Work factor 22 is 4 GB of memory; nothing asks for the passphrase, and standard input is empty."""
-    nursery.run("keygen")
-    nursery.run("encrypt", photo, *REGION)
+    newcomer.run("keygen")
+    newcomer.run("encrypt", photo, *REGION)
     public, bomb = pair(photo)[0], photo.with_name("bomb.age")
     bomb.write_bytes(asking_for(22))
     bomb.chmod(0o600)
@@ -194,7 +173,7 @@ def test_no_command_does_the_work_that_a_file_asks_for(nursery: Nursery, photo: 
         ("grant", bomb, "--to", "self"), ("keygen", "-o", bomb), ("classify", bomb, "--key", bomb),
         ("encrypt", photo, *REGION, "--force", "-m", "avp", "--key-model", bomb),
     ):  # fmt: skip
-        done = nursery.run(*command, code=None)
+        done = newcomer.run(*command, code=None)
         assert (done.code, "work factor 22" in done.stderr) == (6, True), f"{command}: {done.stderr}"
 
 
@@ -202,60 +181,60 @@ def test_no_command_does_the_work_that_a_file_asks_for(nursery: Nursery, photo: 
 
 
 @pytest.mark.parametrize("options", [("--recovery", "usb/spare"), ("--passphrase",), ()])
-def test_keygen_can_be_run_again_wherever_it_was_killed(nursery: Nursery, options: tuple[str, ...]) -> None:
+def test_keygen_can_be_run_again_wherever_it_was_killed(newcomer: Nursery, options: tuple[str, ...]) -> None:
     command = ("keygen", *options)
     for at in range(100):
-        shutil.rmtree(nursery.home)
-        nursery.home.mkdir()
-        kept = {"typed": WORDS, "cwd": nursery.home, "before": QUICK}
-        killed = nursery.run(*command, code=None, die_at=at, within=nursery.home, **kept)
-        for left in nursery.home.rglob(".photoguard-*"):  # a minute later
+        shutil.rmtree(newcomer.home)
+        newcomer.home.mkdir()
+        kept = {"typed": WORDS, "cwd": newcomer.home, "before": QUICK}
+        killed = newcomer.run(*command, code=None, die_at=at, within=newcomer.home, **kept)
+        for left in newcomer.home.rglob(".photoguard-*"):  # a minute later
             os.utime(left, (0, 0))
         if killed.code == 0:
             break
         assert killed.code == -9
-        again = nursery.run(*command, code=None, **kept)
+        again = newcomer.run(*command, code=None, **kept)
         if again.code == 8:  # nothing was missing but the last words
             assert "identity already exists" in again.stderr
         else:
             assert again.code == 0, again.stderr
-        whole_identity(nursery, options)
+        whole_identity(newcomer, options)
     assert at > 10
 
 
-def whole_identity(nursery: Nursery, options: tuple[str, ...]) -> None:
+def whole_identity(newcomer: Nursery, options: tuple[str, ...]) -> None:
     """Everything is there, belongs together, and nothing is left over."""
     sign = ["identity.sign"] if "--passphrase" in options else []
-    assert names(config(nursery)) == BOTH + sign
-    data = (config(nursery) / "identity").read_bytes()
+    assert names(config(newcomer)) == BOTH + sign
+    data = (config(newcomer) / "identity").read_bytes()
     text = identities.unlocked(data, lambda _: WORDS.strip())
     keys = public_keys.of_identity(text.decode())
-    assert (config(nursery) / "identity.pub").read_text() == keys.to_text()
+    assert (config(newcomer) / "identity.pub").read_text() == keys.to_text()
     if "--recovery" in options:
-        assert names(nursery.home / "usb") == ["spare"]
-        spare = identities.parse_identities((nursery.home / "usb" / "spare").read_bytes(), str)
+        assert names(newcomer.home / "usb") == ["spare"]
+        spare = identities.parse_identities((newcomer.home / "usb" / "spare").read_bytes(), str)
         assert identities.unseal(identities.seal(b"x", Recipients(keys.recipients)), spare) == b"x"
 
 
 def test_a_draft_is_not_forgotten_and_a_strange_recovery_file_not_taken(
-    nursery: Nursery, photo: Path
+    newcomer: Nursery, photo: Path
 ) -> None:
-    spare = nursery.home / "usb" / "spare"
+    spare = newcomer.home / "usb" / "spare"
     kill = "import os, signal\nimport photoguard.cli.shared.identity_files as f\nold = f.publish\n"
     kill += (
         "def publish(*args):\n old(*args)\n if args[0].name == 'usb': os.kill(os.getpid(), signal.SIGKILL)\n"
     )
-    nursery.run("keygen", "--recovery", spare, code=-9, before=kill + "f.publish = publish")
-    assert names(config(nursery)) == [".identity.unfinished"] and spare.exists()
+    newcomer.run("keygen", "--recovery", spare, code=-9, before=kill + "f.publish = publish")
+    assert names(config(newcomer)) == [".identity.unfinished"] and spare.exists()
     for command in (("keygen",), ("encrypt", photo, *REGION)):
-        assert "cut off" in nursery.run(*command, code=8).stderr
+        assert "cut off" in newcomer.run(*command, code=8).stderr
     mine = spare.read_bytes()
     spare.write_text(identities.generate()[0])
-    nursery.run("keygen", "--recovery", spare, code=8)
-    assert names(config(nursery)) == [".identity.unfinished"]
+    newcomer.run("keygen", "--recovery", spare, code=8)
+    assert names(config(newcomer)) == [".identity.unfinished"]
     spare.write_bytes(mine)
-    nursery.run("keygen", "--recovery", spare)
-    whole_identity(nursery, ("--recovery",))
+    newcomer.run("keygen", "--recovery", spare)
+    whole_identity(newcomer, ("--recovery",))
     assert spare.read_bytes() == mine
 
 
@@ -267,54 +246,54 @@ def shared(path: Path) -> Path:
     return path
 
 
-def test_somebody_kept_by_name_is_sealed_to(nursery: Nursery, photo: Path) -> None:
-    nursery.run("keygen", "-o", nursery.home / "ana.key")
-    done = nursery.run("recipients", nursery.home / "ana.key.pub", "--as", "Ana B.")
-    signs_as = (nursery.home / "ana.key.pub").read_text().partition("signs as: ")[2].split()[0]
+def test_somebody_kept_by_name_is_sealed_to(newcomer: Nursery, photo: Path) -> None:
+    newcomer.run("keygen", "-o", newcomer.home / "ana.key")
+    done = newcomer.run("recipients", newcomer.home / "ana.key.pub", "--as", "Ana B.")
+    signs_as = (newcomer.home / "ana.key.pub").read_text().partition("signs as: ")[2].split()[0]
     assert signs_as in done.stderr
     shared(photo.with_name("Ana B."))  # somebody puts a file of that name into the folder
-    nursery.run("encrypt", photo, *REGION, "--to", "Ana B.", cwd=photo.parent)
-    nursery.run("verify", pair(photo)[0], "--key", nursery.home / "ana.key")
-    nursery.run("encrypt", photo, *REGION, "--to", "./Ana B.", "--force", cwd=photo.parent)
-    nursery.run("verify", pair(photo)[0], "--key", nursery.home / "ana.key", code=5)
+    newcomer.run("encrypt", photo, *REGION, "--to", "Ana B.", cwd=photo.parent)
+    newcomer.run("verify", pair(photo)[0], "--key", newcomer.home / "ana.key")
+    newcomer.run("encrypt", photo, *REGION, "--to", "./Ana B.", "--force", cwd=photo.parent)
+    newcomer.run("verify", pair(photo)[0], "--key", newcomer.home / "ana.key", code=5)
 
 
-def test_names_are_kept_with_care(nursery: Nursery, tmp_path: Path) -> None:
-    nursery.run("keygen")
+def test_names_are_kept_with_care(newcomer: Nursery, tmp_path: Path) -> None:
+    newcomer.run("keygen")
     ana, eve = shared(tmp_path / "ana.pub"), shared(tmp_path / "eve.pub")
-    kept = config(nursery) / "known" / "ana.pub"
-    nursery.run("recipients", ana, "--as", "ana")
-    assert "already exists" in nursery.run("recipients", eve, "--as", "ana", code=8).stderr
-    assert "keys of ana" in nursery.run("recipients", ana, "--as", "anna", code=2).stderr
+    kept = config(newcomer) / "known" / "ana.pub"
+    newcomer.run("recipients", ana, "--as", "ana")
+    assert "already exists" in newcomer.run("recipients", eve, "--as", "ana", code=8).stderr
+    assert "keys of ana" in newcomer.run("recipients", ana, "--as", "anna", code=2).stderr
     assert kept.read_text() == ana.read_text()
-    nursery.run("recipients", eve, "--as", "ana", "--force")
+    newcomer.run("recipients", eve, "--as", "ana", "--force")
     assert kept.read_text() == eve.read_text()
-    nursery.run("recipients", config(nursery) / "identity.pub", "--as", "me", code=2)
+    newcomer.run("recipients", config(newcomer) / "identity.pub", "--as", "me", code=2)
     for name in ("you", "YOU", "self", "../x", "a/b", ".x", "", "age1x", "ssh-x", "-x", "x" * 65, "a\nb"):
-        nursery.run("recipients", ana, f"--as={name}", code=2)
-    nursery.run("recipients", config(nursery) / "identity", "--as", "me", code=2)
-    nursery.run("recipients", "--as", "me", code=2)
-    nursery.run("recipients", ana, "--force", code=2)
+        newcomer.run("recipients", ana, f"--as={name}", code=2)
+    newcomer.run("recipients", config(newcomer) / "identity", "--as", "me", code=2)
+    newcomer.run("recipients", "--as", "me", code=2)
+    newcomer.run("recipients", ana, "--force", code=2)
     altered = ana.read_text().replace(ana.read_text().split()[0], identities.generate()[1])
     ana.write_text(altered)
-    nursery.run("recipients", ana, "--as", "bea", code=6)
+    newcomer.run("recipients", ana, "--as", "bea", code=6)
     assert names(kept.parent) == ["ana.pub"]
 
 
-def test_recipients_says_what_it_prints(nursery: Nursery, photo: Path) -> None:
-    nursery.run("keygen")
-    text = (config(nursery) / "identity").read_text()
+def test_recipients_says_what_it_prints(newcomer: Nursery, photo: Path) -> None:
+    newcomer.run("keygen")
+    text = (config(newcomer) / "identity").read_text()
     keys = public_keys.of_identity(text)
     assert keys.signer
     wanted = f"recipient  {keys.recipients[0]}\nsigns as   {keys.signer.hex()}\n"
-    for args in ((), (config(nursery) / "identity",), (config(nursery) / "identity.pub",)):
-        assert nursery.run("recipients", *args).stdout == wanted
-    nursery.run("encrypt", photo, *REGION)
+    for args in ((), (config(newcomer) / "identity",), (config(newcomer) / "identity.pub",)):
+        assert newcomer.run("recipients", *args).stdout == wanted
+    newcomer.run("encrypt", photo, *REGION)
     private = pair(photo)[1]
-    assert nursery.run("recipients", private).stdout == "opens with  X25519\n"
+    assert newcomer.run("recipients", private).stdout == "opens with  X25519\n"
     head, foot = (f"-----{word} AGE ENCRYPTED FILE-----\n".encode() for word in ("BEGIN", "END"))
     private.write_bytes(head + base64.encodebytes(private.read_bytes()) + foot)
-    assert nursery.run("recipients", private, "--json").stdout == '{"opens_with": "X25519"}\n'
+    assert newcomer.run("recipients", private, "--json").stdout == '{"opens_with": "X25519"}\n'
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from test_evaluate import write_lfw
+from support.lfw import write_lfw
 from torch import nn
 
 from photoguard import recognizers

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from support.lfw import write_lfw
 from torch import nn
 
 from photoguard.evaluate.common import faces as cut
@@ -105,17 +106,6 @@ def test_the_threshold_of_a_fold_is_not_chosen_on_that_fold():
 
 
 # --- LFW ---
-
-
-def write_lfw(folder: Path, people: int = 4, photos: int = 10) -> Path:
-    """A tiny LFW of noise, with its pairs file."""
-    for person in range(people):
-        for number in range(1, photos + 1):
-            path = folder / f"P{person}" / f"P{person}_{number:04d}.jpg"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(RNG(person).integers(0, 256, (250, 250, 3), dtype=np.uint8)).save(path)
-    (folder / "pairs.txt").write_text("2\t1\nP0\t1\t2\nP0\t1\tP1\t1\nP1\t3\t4\nP2\t1\tP3\t2\n")
-    return folder
 
 
 def test_lfw_reads_the_same_from_a_folder_and_from_a_zip(tmp_path):

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from nursery_obfuscator import GENDER, PLAIN, RACE, TINY, players, write_faces
+from support.obfuscators import GENDER, PLAIN, RACE, TINY, players, write_faces
 
 from photoguard import weights
 from photoguard.errors import UsageError

@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from nursery import Done, Nursery
 from PIL import Image
+from support.chips import OWNER, TO_OWNER, carrying, face, learned_model
+from support.nursery import Done, Nursery
 from torch import nn
 
 from photoguard import covering, methods, protect, reveal
@@ -25,22 +26,13 @@ from photoguard.methods.avp import chips as avp_chips
 from photoguard.methods.avp import keys as avp_keys
 from photoguard.methods.avp import method as avp
 from photoguard.methods.avp.keys import KeyModel, LearnedKey, shuffle
-from photoguard.nets.generator import Generator, GeneratorConfig
+from photoguard.nets.generator import GeneratorConfig
 from photoguard.photos import images, png
 from photoguard.protect import Options
 from photoguard.train import key_model
 
 Run = Callable[..., Done]
-PAIR = identities.generate()
 NO_CLUSTER = "import photoguard.batch.cluster; photoguard.batch.cluster.CONNECT_SECONDS = 0.1"
-OWNER = identities.parse_identities(PAIR[0].encode(), str)
-TO_OWNER = identities.Recipients((PAIR[1],))
-
-
-def face(seed: int = 0) -> np.ndarray:
-    y, x = np.mgrid[:112, :112]
-    waves = [127 + 90 * np.sin(x / (9 + seed + c)) * np.cos(y / (14 + c)) for c in range(3)]
-    return np.stack(waves, -1).round().astype(np.uint8)
 
 
 def tiny(folder: Path) -> Path:
@@ -64,12 +56,6 @@ def ready(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Do
     made.run("recognizers", "add", "tiny", "--arch", "edgeface-xs", "--weights", tiny(folder))
     yield made.run
     made.close()
-
-
-def carrying(cargo: avp_payload.Cargo, picture: np.ndarray) -> np.ndarray:
-    """The picture as a chip."""
-    bits = np.where(cargo.low == avp_payload.FREE, picture & 3, cargo.low)
-    return cargo.tagged(picture & 252 | bits)
 
 
 def unproven(kind: bytes, body: bytes) -> np.ndarray:
@@ -220,11 +206,6 @@ def test_a_shuffle_is_undone_by_its_secret_and_nonce_alone() -> None:
         wrong = avp_keys.unshuffled(hidden, other).permute(1, 2, 0).numpy()
         assert abs(ssim(wrong, face())) < 0.05
     assert abs(ssim(hidden.permute(1, 2, 0).numpy(), face())) < 0.05
-
-
-def learned_model() -> KeyModel:
-    torch.manual_seed(0)
-    return KeyModel(b"s" * 32, Generator(GeneratorConfig(4, 1, 1, norm=False)).eval().requires_grad_(False))
 
 
 def test_a_key_model_is_read_as_it_was_written() -> None:
@@ -465,7 +446,7 @@ def test_robust_chips_say_what_survived(ready: Run, portrait: Path) -> None:
 @pytest.fixture
 def shown(monkeypatch: pytest.MonkeyPatch, portrait: Path):
     """`protect` on the portrait with the tiny recognizer in place of an installed one."""
-    from test_avp_search import tiny as reader
+    from support.chips import tiny_recognizer as reader
 
     monkeypatch.setattr(avp_chips, "recognizer", lambda name: reader())
 

@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import ROOT
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from test_avp import OWNER, carrying, face, learned_model
+from support.chips import OWNER, carrying, face, learned_model
+from support.places import ROOT
 
 from photoguard import reveal, weights
 from photoguard.errors import DamagedError, WeightsError
@@ -56,7 +56,7 @@ def bomb() -> bytes:
 MEASURED = """
 import resource, sys, torch
 from photoguard.errors import DamagedError
-from photoguard.methods.avp_keys import KeyModel
+from photoguard.methods.avp.keys import KeyModel
 data = open(sys.argv[1], "rb").read()
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 try:

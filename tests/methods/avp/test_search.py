@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from support.chips import tiny_recognizer
 from torch import nn
 
 from photoguard.evaluate.common import metrics
@@ -18,20 +19,10 @@ from photoguard.methods.avp.losses import class_doubt, class_loss
 from photoguard.methods.avp.search import Fast, Goal, Published, Round, fast, published, quantized
 from photoguard.methods.avp.target import Judged, chip_spec, classification, resemblance, view
 from photoguard.nets.generator import PRESETS, Generator, GeneratorConfig
-from photoguard.recognizers import TABLE, Recognizer
+from photoguard.recognizers import TABLE
 
 SPEC = TABLE["mobilefacenet-casia"]
 SIDE = (112, 96)
-
-
-def tiny(name: str = "mobilefacenet-casia", seed: int = 0) -> Recognizer:
-    """A recognizer of two convolutions that sees something."""
-    torch.manual_seed(seed)
-    net = nn.Sequential(
-        nn.Conv2d(3, 8, 9, 8), nn.Tanh(), nn.Conv2d(8, 16, 3, 3), nn.Tanh(), nn.AdaptiveAvgPool2d(4),
-        nn.Flatten(), nn.Linear(256, 32, bias=False),
-    )  # fmt: skip
-    return Recognizer(name, TABLE[name], net.requires_grad_(False).eval())
 
 
 def faces(count: int = 2, height: int = 112, width: int = 96) -> torch.Tensor:
@@ -63,7 +54,7 @@ def test_the_variance_loss_is_equation_13() -> None:
 
 def test_one_step_of_algorithm_1_is_its_equations() -> None:
     original, start = faces(1), faces(2)[1:]
-    target = resemblance([tiny()], original)
+    target = resemblance([tiny_recognizer()], original)
     settings = Published(steps=1, hiding_weight=0.01)
     (found,) = published(original, target, settings=settings, start=start)
     picture = (start / 255).requires_grad_()
@@ -76,7 +67,7 @@ def test_one_step_of_algorithm_1_is_its_equations() -> None:
 
 def test_algorithm_1_makes_its_step_smaller_after_increases() -> None:
     original = faces(1)
-    target = resemblance([tiny()], original)
+    target = resemblance([tiny_recognizer()], original)
     steady = published(
         original, target, settings=Published(steps=60, step=0.2, patience=1, decay=0.5, seed=1)
     )
@@ -86,7 +77,7 @@ def test_algorithm_1_makes_its_step_smaller_after_increases() -> None:
 
 def test_the_distance_loss_drives_the_picture_away() -> None:
     original = faces(1)
-    target = resemblance([tiny()], original)
+    target = resemblance([tiny_recognizer()], original)
     start = original + torch.randn(original.shape, generator=torch.Generator().manual_seed(0))
     away = Published(steps=30, hiding="distance", hiding_weight=20.0)
     (found,) = published(original, target, settings=away, start=start)
@@ -96,7 +87,7 @@ def test_the_distance_loss_drives_the_picture_away() -> None:
 
 
 def test_the_search_meets_its_goal_on_the_pixels_that_are_saved() -> None:
-    originals, reader = faces(3), tiny()
+    originals, reader = faces(3), tiny_recognizer()
     goal = Goal(reached=0.995, ssim_e=0.03)
     found = fast(originals, resemblance([reader], originals), settings=Fast(goal=goal, seed=1))
     for one, original in zip(found, originals, strict=True):
@@ -110,7 +101,7 @@ def test_the_search_meets_its_goal_on_the_pixels_that_are_saved() -> None:
 
 def test_faces_stop_one_by_one() -> None:
     originals = faces(2)
-    target = resemblance([tiny()], originals)
+    target = resemblance([tiny_recognizer()], originals)
     start = torch.stack(
         [originals[0], torch.rand(3, *SIDE, generator=torch.Generator().manual_seed(0)) * 255]
     )
@@ -119,7 +110,7 @@ def test_faces_stop_one_by_one() -> None:
 
 
 def test_low_bits_are_what_they_must_be() -> None:
-    originals, secret, reader = faces(2), b"s" * 32, tiny()
+    originals, secret, reader = faces(2), b"s" * 32, tiny_recognizer()
     nonces = [bytes([n]) * 16 for n in range(2)]
     cargo = [avp_payload.mark(secret, nonce, *SIDE) for nonce in nonces]
     goal = Goal(reached=0.99, ssim_e=0.05)
@@ -130,7 +121,7 @@ def test_low_bits_are_what_they_must_be() -> None:
 
 def test_what_is_reported_was_measured_with_the_tag_in_the_picture() -> None:
     originals, seen = faces(1), []
-    judge = resemblance([tiny()], originals)
+    judge = resemblance([tiny_recognizer()], originals)
 
     def watched(chips: torch.Tensor, rows: torch.Tensor) -> Judged:
         judged = judge(chips, rows)
@@ -160,7 +151,7 @@ def test_a_key_restores_what_the_search_reports() -> None:
     goal = Goal(reached=0.9, ssim_e=1.1, ssim_d=0.8)
     settings = Fast(goal=goal, seed=1, rate=4.0, rate_end=0.5)
     found = fast(
-        originals, resemblance([tiny()], originals), negative, settings, start=255 - originals
+        originals, resemblance([tiny_recognizer()], originals), negative, settings, start=255 - originals
     )  # fmt: skip
     for one, original in zip(found, originals, strict=True):
         assert one.restored is not None and np.array_equal(one.restored, 255 - one.pixels)
@@ -172,7 +163,7 @@ def test_a_key_restores_what_the_search_reports() -> None:
 
 def test_a_search_without_numbers_is_tried_again_and_never_shows_the_face() -> None:
     originals, calls = faces(1), []
-    good = resemblance([tiny()], originals)
+    good = resemblance([tiny_recognizer()], originals)
 
     def broken(chips: torch.Tensor, rows: torch.Tensor) -> Judged:
         calls.append(float(chips.detach().sum()))
@@ -187,7 +178,7 @@ def test_a_search_without_numbers_is_tried_again_and_never_shows_the_face() -> N
 
 def test_a_second_round_saves_a_face_that_the_first_one_lost() -> None:
     originals = faces(1)
-    target = resemblance([tiny()], originals)
+    target = resemblance([tiny_recognizer()], originals)
     goal = Goal(0.99, ssim_e=0.05)
     lost = fast(originals, target, settings=Fast(goal=goal, rounds=(Round(3, 3),), seed=1))
     saved = fast(originals, target, settings=Fast(goal=goal, rounds=(Round(3, 3), Round(200, 50)), seed=1))
@@ -198,7 +189,7 @@ def test_a_second_round_saves_a_face_that_the_first_one_lost() -> None:
 
 def test_a_fine_round_goes_on_from_the_best_picture_in_small_steps() -> None:
     originals, seen = faces(1), []
-    judge = resemblance([tiny()], originals)
+    judge = resemblance([tiny_recognizer()], originals)
 
     def watched(chips: torch.Tensor, rows: torch.Tensor) -> Judged:
         seen.append(chips.detach().clone())
@@ -215,7 +206,7 @@ def test_a_fine_round_goes_on_from_the_best_picture_in_small_steps() -> None:
 
 
 def test_several_recognizers_know_one_picture() -> None:
-    readers = [tiny("edgeface-xs", 1), tiny("mobilefacenet-casia", 2)]
+    readers = [tiny_recognizer("edgeface-xs", 1), tiny_recognizer("mobilefacenet-casia", 2)]
     assert chip_spec([reader.spec for reader in readers]).width == 112
     originals = faces(1, 112, 112)
     found = fast(originals, resemblance(readers, originals), settings=Fast(goal=Goal(0.99, 0.05), seed=1))

@@ -8,8 +8,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from conftest import ROOT
 from PIL import Image
+from support.places import ROOT
 
 from photoguard import weights
 from photoguard.errors import DamagedError, QualityError
