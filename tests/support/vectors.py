@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from support.places import ROOT
 
 from photoguard import methods, opening, reveal
 from photoguard.formats import chip_data as avp_payload
