@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support.albums import photo as noise
 from support.nursery import Nursery
 from support.places import PORTRAIT
 from support.shell import Shell, shell
@@ -73,6 +74,14 @@ def photo(tmp_path: Path) -> Path:
     folder = tmp_path / "photos"
     folder.mkdir()
     return picture(folder / "photo.png")
+
+
+@pytest.fixture
+def album(tmp_path: Path) -> Path:
+    """Six photos in two folders."""
+    for number in range(6):
+        noise(tmp_path / "album" / ("sea" if number % 2 else "hills/high") / f"{number}.png", number)
+    return tmp_path / "album"
 
 
 @pytest.fixture

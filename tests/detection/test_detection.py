@@ -1,4 +1,7 @@
-"""Finding faces: on the portrait and on copies of it, and the parts that need no network."""
+"""Finding faces: on the portrait and on copies of it, and the parts that need no network.
+
+Covers: detection.search, nets.mtcnn.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Stages, listings and names: what the atomic writing is made of."""
+"""Stages, listings and names: what the atomic writing is made of.
+
+Covers: files.folders, files.names, files.reading.
+"""
 
 from __future__ import annotations
 

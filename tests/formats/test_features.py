@@ -1,4 +1,7 @@
-"""Feature files: what is in them, the service's answers, the commands, what goes wrong."""
+"""Feature files: what is in them, the service's answers, the commands, what goes wrong.
+
+Covers: methods.obfuscator.
+"""
 
 import dataclasses
 import json

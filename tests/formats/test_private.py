@@ -1,4 +1,7 @@
-"""Private files: what they open, what binds them to each other, and who made them."""
+"""Private files: what they open, what binds them to each other, and who made them.
+
+Covers: opening.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Metadata: facts hold no picture, everything comes back bit for bit, and what a PNG cannot hold is named."""
+"""Metadata: facts hold no picture, everything comes back bit for bit, and what a PNG cannot hold is named.
+
+Covers: photos.xmp.
+"""
 
 from __future__ import annotations
 

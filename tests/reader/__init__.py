@@ -25,6 +25,6 @@ from reader.restore import Restored, owned, private_files, restore
 
 __all__ = [
     "DamagedError", "ForeignError", "Photo", "Restored", "UnreadableError", "WrongKeyError", "digest",
-    "feature_file", "fingerprint", "is_chip", "opened_carrier", "owned", "png_chunks", "private_file", "private_files",
-    "public_file", "restore", "restored_chip", "unlock",
+    "feature_file", "fingerprint", "is_chip", "opened_carrier", "owned", "png_chunks", "private_file",
+    "private_files", "public_file", "restore", "restored_chip", "unlock",
 ]  # fmt: skip

@@ -1,4 +1,8 @@
-"""Recognizers: every published layout, the three routes, and what must not get in."""
+"""Recognizers: every published layout, the three routes, and what must not get in.
+
+Covers: recognizers.alignment, recognizers.store, recognizers.table, evaluate.common.check, nets.compact,
+nets.inception, nets.iresnet, nets.mobilefacenet, nets.sphereface.
+"""
 
 from __future__ import annotations
 

@@ -74,7 +74,7 @@ def _only_modules_of(folder: str, path: Path) -> bool:
             taken += [False for alias in node.names if alias.name == folder]
         elif isinstance(node, ast.ImportFrom) and node.module == folder:
             taken += [f"{folder}.{alias.name}" in modules() for alias in node.names]
-    return all(taken)
+    return bool(taken) and all(taken)
 
 
 def functions(path: Path) -> Iterator[Function]:

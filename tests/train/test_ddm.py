@@ -1,4 +1,7 @@
-"""Training on a few tiny made-up pictures: data, losses, resuming, faults."""
+"""Training on a few tiny made-up pictures: data, losses, resuming, faults.
+
+Covers: interruption, nets.squeezenet.
+"""
 
 import dataclasses
 import errno

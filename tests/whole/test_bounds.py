@@ -1,4 +1,7 @@
-"""What an attacker sends takes little time and memory: every limit of docs/threat-model.md, "Bounds"."""
+"""What an attacker sends takes little time and memory: every limit of docs/threat-model.md, "Bounds".
+
+Covers: files.limits.
+"""
 
 from __future__ import annotations
 

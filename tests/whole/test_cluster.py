@@ -1,4 +1,7 @@
-"""Photos with addresses, and runs on a cluster: a loopback object store and local Dask workers."""
+"""Photos with addresses, and runs on a cluster: a loopback object store and local Dask workers.
+
+Covers: batch.cluster, batch.work, files.remote.
+"""
 
 from __future__ import annotations
 

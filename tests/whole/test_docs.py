@@ -1,4 +1,7 @@
-"""The docs say what the program does: same commands, same options, same files."""
+"""The docs say what the program does: same commands, same options, same files.
+
+Covers: cli.reference.
+"""
 
 from __future__ import annotations
 

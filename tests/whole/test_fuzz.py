@@ -1,4 +1,7 @@
-"""Faults of every kind in every format: only our errors come out, and no photo."""
+"""Faults of every kind in every format: only our errors come out, and no photo.
+
+Covers: reveal.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Sessions at the command line, as a user has them."""
+"""Sessions at the command line, as a user has them.
+
+Covers: cli.main.
+"""
 
 from __future__ import annotations
 

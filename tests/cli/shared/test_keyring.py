@@ -1,4 +1,7 @@
-"""The files of an identity at the command line: which of them decides, who made what, killed runs."""
+"""The files of an identity at the command line: which of them decides, who made what, killed runs.
+
+Covers: cli.shared.identity_files.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""AVP is measured: protocol, statistics, attacks that succeed where something leaks, targets, tables."""
+"""AVP is measured: protocol, statistics, attacks that succeed where something leaks, targets, tables.
+
+Covers: evaluate.avp.keys, evaluate.avp.ways.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Pictures of ten classes, the ways of Table 4 to hide them, and the evaluation of it all on a few."""
+"""Pictures of ten classes, the ways of Table 4 to hide them, and the evaluation of it all on a few.
+
+Covers: nets.classifier.
+"""
 
 from __future__ import annotations
 

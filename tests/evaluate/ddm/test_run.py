@@ -1,4 +1,8 @@
-"""The measuring tools measure: metrics against known values, attacks against covers that leak or don't."""
+"""The measuring tools measure: metrics against known values, attacks against covers that leak or don't.
+
+Covers: evaluate.common.faces, evaluate.common.lfw, evaluate.common.metrics, evaluate.common.networks,
+evaluate.common.perceptual, evaluate.common.recognition, evaluate.common.report.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""`evaluate obfuscator` on tiny made-up faces: attackers find what is there, and nothing that is not."""
+"""`evaluate obfuscator` on tiny made-up faces: attackers find what is there, and nothing that is not.
+
+Covers: evaluate.obfuscator.plots, evaluate.obfuscator.tables.
+"""
 
 import dataclasses
 import json

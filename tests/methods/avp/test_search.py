@@ -1,4 +1,7 @@
-"""AVP's losses, targets and searches, on a tiny recognizer and generator with fixed seeds."""
+"""AVP's losses, targets and searches, on a tiny recognizer and generator with fixed seeds.
+
+Covers: nets.generator.
+"""
 
 from __future__ import annotations
 
