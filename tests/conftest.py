@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from support.albums import photo as noise
+from support.disks import can_mount
 from support.nursery import Nursery
 from support.places import PORTRAIT
 from support.shell import Shell, shell
@@ -33,9 +34,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _absent(item: pytest.Item) -> str:
-    """The first program that the test needs and this machine lacks."""
+    """The first program that the test needs and this machine lacks, or that this user may not use."""
     needed = [str(name) for mark in item.iter_markers("program") for name in mark.args]
-    return next((name for name in needed if not shutil.which(name)), "")
+    usable = {"mount": can_mount}
+    return next(
+        (name for name in needed if not (shutil.which(name) and usable.get(name, lambda: True)())), ""
+    )
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

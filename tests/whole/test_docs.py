@@ -38,6 +38,12 @@ def test_links_between_pages_lead_somewhere() -> None:
             assert (page.parent / target).exists(), f"{page.name} links to {target}"
 
 
+def test_tests_that_pages_name_are_there() -> None:
+    for page in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]:
+        for path in re.findall(r"tests/[\w/]+(?:\.py)?", page.read_text()):
+            assert (ROOT / path).exists(), f"{page.name} names {path}"
+
+
 def readme_commands() -> list[str]:
     """The lines of README's first code block that call photoguard."""
     block = re.findall(r"```sh\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.S)[0]

@@ -11,11 +11,11 @@ import json
 import os
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
+from support.disks import small_disk
 from support.nursery import Nursery
 from support.small_photos import NO_RIGHTS, REGION, names, pair, picture, pixels
 
@@ -202,22 +202,7 @@ def test_keygen_killed_at_every_step_can_be_run_again(nursery: Nursery, tmp_path
 # Disks and folders
 
 
-@contextmanager
-def small_disk(path: Path, kilobytes: int, files: int = 1000) -> Iterator[None]:
-    path.mkdir(exist_ok=True)
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={kilobytes}k,nr_inodes={files}", "tmpfs", str(path)]
-    try:
-        done = subprocess.run(mount, capture_output=True, text=True, check=False)
-    except FileNotFoundError:
-        pytest.skip("there is no mount program")
-    if done.returncode:
-        pytest.skip(f"a small file system cannot be mounted here: {done.stderr.strip()}")
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", "-l", str(path)], check=True)
-
-
+@pytest.mark.program("mount")
 def test_a_full_disk(nursery: Nursery, tmp_path: Path) -> None:
     disk = tmp_path / "disk"
     with small_disk(disk, 32):
@@ -227,6 +212,7 @@ def test_a_full_disk(nursery: Nursery, tmp_path: Path) -> None:
         assert names(disk) == ["photo.png"]
 
 
+@pytest.mark.program("mount")
 def test_a_disk_with_room_for_few_files(nursery: Nursery, tmp_path: Path) -> None:
     seen = []
     for count in range(3, 10):
@@ -244,6 +230,7 @@ def test_a_disk_with_room_for_few_files(nursery: Nursery, tmp_path: Path) -> Non
     assert seen[0] == 3 and seen[-1] == 0 and seen == sorted(seen, reverse=True)
 
 
+@pytest.mark.program("mount")
 def test_a_disk_that_is_full_when_restoring(nursery: Nursery, photo: Path, tmp_path: Path) -> None:
     nursery.run("encrypt", photo, *REGION)
     disk = tmp_path / "disk"
@@ -271,6 +258,7 @@ def test_a_folder_without_permission(nursery: Nursery, photo: Path) -> None:
     assert names(photo.parent) == ["photo.png"]
 
 
+@pytest.mark.program("mount")
 def test_a_read_only_file_system(nursery: Nursery, tmp_path: Path) -> None:
     disk = tmp_path / "disk"
     with small_disk(disk, 256):

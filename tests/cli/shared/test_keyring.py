@@ -156,7 +156,9 @@ def test_modes_do_not_depend_on_the_umask(newcomer: Nursery, umask: int) -> None
     before = f"import os\nos.umask({umask})"
     newcomer.run("keygen", "--passphrase", "--recovery", newcomer.home / "spare", typed=WORDS, before=before)
     found = {path.name: mode(path) for path in config(newcomer).iterdir()}
-    assert found == {"identity": 0o600, "identity.pub": 0o644, "identity.sign": 0o600}
+    assert found == {
+        "identity": 0o600, "identity.pub": 0o644, "identity.sign": 0o600, "journal.key": 0o600,
+    }  # fmt: skip
     assert mode(config(newcomer)) == 0o700 and mode(newcomer.home / "spare") == 0o600
     config(newcomer).chmod(0o755)
     newcomer.run("recipients", "--as", "ana", shared(newcomer.home / "ana.pub"), before=before)
@@ -208,7 +210,7 @@ def test_keygen_can_be_run_again_wherever_it_was_killed(newcomer: Nursery, optio
 def whole_identity(newcomer: Nursery, options: tuple[str, ...]) -> None:
     """Everything is there, belongs together, and nothing is left over."""
     sign = ["identity.sign"] if "--passphrase" in options else []
-    assert names(config(newcomer)) == BOTH + sign
+    assert names(config(newcomer)) == [*BOTH, *sign, "journal.key"]
     data = (config(newcomer) / "identity").read_bytes()
     text = identities.unlocked(data, lambda _: WORDS.strip())
     keys = public_keys.of_identity(text.decode())
@@ -228,13 +230,13 @@ def test_a_draft_is_not_forgotten_and_a_strange_recovery_file_not_taken(
         "def publish(*args):\n old(*args)\n if args[0].name == 'usb': os.kill(os.getpid(), signal.SIGKILL)\n"
     )
     newcomer.run("keygen", "--recovery", spare, code=-9, before=kill + "f.publish = publish")
-    assert names(config(newcomer)) == [".identity.unfinished"] and spare.exists()
+    assert names(config(newcomer)) == [".identity.unfinished", "journal.key"] and spare.exists()
     for command in (("keygen",), ("encrypt", photo, *REGION)):
         assert "cut off" in newcomer.run(*command, code=8).stderr
     mine = spare.read_bytes()
     spare.write_text(identities.generate()[0])
     newcomer.run("keygen", "--recovery", spare, code=8)
-    assert names(config(newcomer)) == [".identity.unfinished"]
+    assert names(config(newcomer)) == [".identity.unfinished", "journal.key"]
     spare.write_bytes(mine)
     newcomer.run("keygen", "--recovery", spare)
     whole_identity(newcomer, ("--recovery",))
