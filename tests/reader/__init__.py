@@ -1,6 +1,6 @@
-"""A second reader of photoguard's files, written from docs/format.md alone.
+"""A second reader of photoguard's files that follows docs/format.md and takes nothing else from photoguard.
 
-It imports nothing of photoguard and no torch: only numpy, Pillow, cryptography, pyrage (age) and the standard
+It needs no torch: only numpy, Pillow, cryptography, pyrage (age) and the standard
 library. It shows what another implementation has to do, and the tests run it over every vector and over files
 that photoguard has just made. A section number in a comment is one of docs/format.md.
 
