@@ -115,3 +115,12 @@ def nursery(loaded: Nursery, tmp_path_factory: pytest.TempPathFactory) -> Nurser
 def newcomer(loaded: Nursery, tmp_path_factory: pytest.TempPathFactory) -> Nursery:
     """Commands of somebody who has nothing yet, for one test."""
     return loaded.of(tmp_path_factory.mktemp("newcomer"))
+
+
+@pytest.fixture(scope="session")
+def networks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nursery]:
+    """As `loaded`, with torch and the networks' code: importing them takes seconds a command."""
+    code = "import torch, photoguard.methods.avp.chips, photoguard.methods.obfuscator, photoguard.detection"
+    made = Nursery(tmp_path_factory.mktemp("nursery"), code)
+    yield made
+    made.close()

@@ -8,10 +8,13 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from support.nursery import Done, Nursery
 from support.obfuscators import PLAIN, TINY, players
 
 from photoguard import weights
@@ -121,6 +124,12 @@ def test_features_of_another_model_are_refused(change, says):
     other = dataclasses.replace(file, shape=(6, 4, 16))
     with pytest.raises(DamagedError, match="another shape"):
         obfuscator.classify(model(), FeatureFile.from_bytes(other.to_bytes()))
+
+
+@pytest.fixture
+def photoguard(networks: Nursery, tmp_path: Path) -> Callable[..., Done]:
+    """As everywhere, with the networks' code loaded already."""
+    return networks.of(tmp_path).run
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ Covers: cli.shared.key_models, formats.chip_data, train.key_model.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -52,14 +52,13 @@ def tiny(folder: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def ready(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Done]]:
+def ready(networks: Nursery, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Done]:
     """A command line with an identity and the recognizer `tiny`."""
-    folder = tmp_path_factory.mktemp("nursery")
-    made = Nursery(folder, "import torch, photoguard.methods.avp.chips, photoguard.detection.search")
+    folder = tmp_path_factory.mktemp("owner")
+    made = networks.of(folder)
     made.run("keygen", "-q")
     made.run("recognizers", "add", "tiny", "--arch", "edgeface-xs", "--weights", tiny(folder))
-    yield made.run
-    made.close()
+    return made.run
 
 
 def unproven(kind: bytes, body: bytes) -> np.ndarray:
