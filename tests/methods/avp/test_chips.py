@@ -1,6 +1,6 @@
 """AVP at the command line: chips, the photo around them, keys of both kinds, and what goes wrong.
 
-Covers: cli.shared.key_models, formats.chip_data, train.key_model.
+Covers: cli.shared.key_models, formats.chip_data, match, train.key_model.
 """
 
 from __future__ import annotations
