@@ -10,7 +10,19 @@ import pytest
 from support.layers import LAYERS, design, table
 from support.source import PACKAGE, imports, inside, modules, tree
 
-NO_TORCH = ("errors", "interruption", "files", "photos", "formats", "looks", "covering", "opening", "cli")
+NO_TORCH = (
+    "errors",
+    "interruption",
+    "files",
+    "photos",
+    "formats",
+    "looks",
+    "graphs",
+    "detection",
+    "covering",
+    "opening",
+    "cli",
+)
 BARE_MACHINE = {"torch", "numpy", "PIL", "tqdm", "typer", "safetensors"}  # all that nets and train may need
 
 
