@@ -1,6 +1,6 @@
 """The graphs that ship say what the networks say, and nothing that is altered runs.
 
-Covers: train.graphs.
+Covers: train.graphs, detection.checkpoints, methods.quantization, recognizers.embedder.
 """
 
 from __future__ import annotations

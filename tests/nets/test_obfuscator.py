@@ -1,4 +1,7 @@
-"""DeepObfuscator's networks and MS-SSIM: shapes of the paper, the bound, gradients."""
+"""DeepObfuscator's networks and MS-SSIM: shapes of the paper, the bound, gradients.
+
+Covers: nets.obfuscator_config.
+"""
 
 import dataclasses
 import math

@@ -1,7 +1,7 @@
 """Recognizers: every published layout, the three routes, and what must not get in.
 
 Covers: recognizers.alignment, recognizers.store, recognizers.table, evaluate.common.check, nets.compact,
-nets.inception, nets.iresnet, nets.mobilefacenet, nets.sphereface.
+nets.inception, nets.iresnet, nets.mobilefacenet, nets.sphereface, recognizers.entries.
 """
 
 from __future__ import annotations
