@@ -1,9 +1,11 @@
 """Training DeepObfuscator on tiny made-up faces: phases, losses, resuming, faults."""
 
+import copy
 import dataclasses
 import json
 import math
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -181,6 +183,37 @@ def test_ctrl_c_saves_and_the_resumed_run_is_the_same(data, tmp_path, monkeypatc
             run(data, tmp_path / "resumed")
     assert torch.load(tmp_path / "resumed" / loop.CHECKPOINT, weights_only=True)["step"] == step
     assert run(data, tmp_path / "resumed").read_bytes() == straight.read_bytes()
+
+
+def test_ctrl_c_in_the_middle_of_a_step_waits_for_its_end(data, tmp_path, monkeypatch):
+    """A real signal between the two optimizers of the second step: the checkpoint must hold no half of it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have set it aside
+    saved, save = {}, loop.save_checkpoint
+    step, calls = torch.optim.Adam.step, []
+
+    def kept(folder, state):
+        saved[state["step"]] = copy.deepcopy(state)
+        return save(folder, state)
+
+    def pressed(self, *args, **kwargs):
+        done = step(self, *args, **kwargs)
+        calls.append(1)
+        if len(calls) == 3:  # two of the first step: the obfuscator has learned twice, the classifier once
+            signal.raise_signal(signal.SIGINT)
+        return done
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "save_checkpoint", kept)
+        straight = run(data, tmp_path / "straight", checkpoint_every=1)
+    with monkeypatch.context() as patch:
+        patch.setattr(torch.optim.Adam, "step", pressed)
+        with pytest.raises(KeyboardInterrupt):
+            run(data, tmp_path / "stopped", checkpoint_every=1000)
+    state = torch.load(tmp_path / "stopped" / loop.CHECKPOINT, weights_only=True)
+    assert state["step"] == 2 and len(state["window"]) == 2
+    for part in ("players", "optimizers"):
+        torch.testing.assert_close(state[part], saved[2][part], rtol=0, atol=0)
+    assert run(data, tmp_path / "stopped").read_bytes() == straight.read_bytes()
 
 
 def test_after_a_kill_the_run_goes_on_from_the_last_checkpoint(data, tmp_path, monkeypatch):
