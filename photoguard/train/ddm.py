@@ -8,7 +8,6 @@ FACES is a folder or zip of face crops. docs/training.md says what the shipped w
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import math
 from collections.abc import Callable
@@ -26,7 +25,7 @@ from photoguard.errors import UsageError, WeightsError
 from photoguard.files import read_file
 from photoguard.nets import ddm as nets
 from photoguard.nets.squeezenet import SqueezeNet
-from photoguard.train import loop, records
+from photoguard.train import flags, loop, records
 from photoguard.train.data import Batches, PatchConfig, Reader, Source, divided, faces_at
 
 WEIGHTS = "ddm.safetensors"
@@ -414,25 +413,13 @@ def descend(run: Run, module: nn.Module, x: Tensor, place: loop.Place) -> dict[s
 
 def main() -> None:
     """The command line of `python -m photoguard.train.ddm`, as torchrun needs it."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        "--data", type=Path, action="append", required=True, help="folder or zip of face crops"
-    )
+    parser = flags.parser(__doc__, Config)
     parser.add_argument("--hold-out", type=int, action="append", help="groups of that --data for validation")
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--device", default="auto")
-    parser.add_argument("--workers", type=int, default=0)
     parser.add_argument("--widths", type=int, nargs=3)
-    for item in dataclasses.fields(Config):
-        if isinstance(item.default, (int, float, str)):
-            flag = "--" + item.name.replace("_", "-")
-            parser.add_argument(flag, type=type(item.default), default=item.default)
     given = vars(parser.parse_args())
     held = (given["hold_out"] or []) + [0] * len(given["data"])
     sources = tuple(Source(path, hold_out) for path, hold_out in zip(given["data"], held, strict=False))
-    options: dict[str, Any] = {f.name: given[f.name] for f in dataclasses.fields(Config) if f.name in given}
+    options = flags.settings(given, Config)
     if given["widths"]:
         options["network"] = nets.DDMConfig(widths=tuple(given["widths"]))
     train(Config(**options), sources, given["out"], given["device"], given["workers"])

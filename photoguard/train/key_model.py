@@ -82,19 +82,19 @@ def train(
     config = _bounded(config, pictures)
     with loop.placed(device) as place:
         run = prepared(config, folder, place)
-        generator = run.generator
+        generator, unseen = run.generator, pictures.unseen().to(place.device)
 
         def step(batch: Tensor) -> dict[str, float]:
-            if progress and run.step % 5 == 0:
-                _tell(progress, run)
             return descend(run, batch.to(place.device))
 
-        def examine() -> tuple[dict[str, float], list[Tensor]]:
-            score = measured(generator, pictures.unseen().to(place.device))
-            return {"ssim": score}, list(_sheet(generator, place.device))
+        def tell() -> None:
+            if progress and run.step % 5 == 0:
+                _tell(progress, run)
 
-        batches = pictures.batches(run)
-        loop.learn(run, batches, step, examine, place, folder, CHECKPOINT_EVERY, bar=False)
+        def examine() -> tuple[dict[str, float], list[Tensor]]:
+            return {"ssim": measured(generator, unseen)}, list(_sheet(generator, place.device))
+
+        loop.learn(run, pictures.batches(run), step, examine, place, folder, CHECKPOINT_EVERY, tell)
         generator.eval().requires_grad_(False)
         figures, sheet = examine()
         return Learned(generator.cpu(), run.step, run.spent, figures["ssim"], (sheet[0], sheet[1]))
@@ -198,10 +198,10 @@ class _Pictures:
             self.held = Reader(held) if held else None
 
     def batches(self, run: Run) -> Iterator[tuple[Tensor, list[str]]]:
-        """Patches (B, 3, side, side) of -1..1, and the names of unreadable pictures, until the run is over."""
+        """Patches (B, 3, side, side) of -1..1, and the pictures found unreadable, until the run is over."""
+        reader = self.reader
         while run.done < 1:
-            patches = _as_tensor([self._one(self.reader) for _ in range(self.config.batch)])
-            reader = self.reader
+            patches = _as_tensor([self._one(reader) for _ in range(self.config.batch)])
             yield patches, sorted(reader.pictures[n].name for n in reader.unreadable) if reader else []
 
     def unseen(self) -> Tensor:

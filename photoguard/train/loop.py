@@ -153,7 +153,7 @@ def learn(
     place: Place,
     out: Path | None,
     checkpoint_every: int,
-    bar: bool = True,
+    tell: Callable[[], None] | None = None,  # after each step, instead of a bar
 ) -> None:
     """Take a step a batch until there are no more, and write down in `out` what came of it.
 
@@ -162,7 +162,8 @@ def learn(
     the step and saves. A second one does not wait, and so saves nothing: a checkpoint holds whole steps.
     """
     log = records.Log(out, run.step) if out and place.first else None
-    shown = tqdm(total=run.steps, initial=run.step, disable=not (bar and place.first), unit="step")
+    hidden = bool(tell) or not place.first
+    shown = tqdm(total=run.steps, initial=run.step, disable=hidden, unit="step", mininterval=1)
     started, earlier, images, whole = time.monotonic(), run.spent, 0, True
     with shown, patient() as stopping:
         try:
@@ -170,12 +171,9 @@ def learn(
                 whole = False
                 run.window.append(descend(*batch))
                 took = time.monotonic() - started
-                run.step, run.spent, images = (
-                    run.step + 1,
-                    earlier + took,
-                    images + len(batch[0]) * place.count,
-                )
-                shown.update()
+                run.step, run.spent = run.step + 1, earlier + took
+                images += len(batch[0]) * place.count
+                (tell or shown.update)()
                 last = run.done == 1
                 if log and (run.step % LOG_EVERY == 0 or last):
                     means = run.window_means() | {"images_per_second": images / took}

@@ -9,7 +9,6 @@ FACES is a folder or zip of aligned face crops. docs/obfuscator.md says what the
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import json
 from dataclasses import dataclass
@@ -29,7 +28,7 @@ from photoguard.datasets.pictures import Pixels, Reader, Source, listed
 from photoguard.errors import UsageError
 from photoguard.nets import obfuscator as nets
 from photoguard.nets.similarity import ms_ssim
-from photoguard.train import loop, records
+from photoguard.train import flags, loop, records
 
 WEIGHTS = "obfuscator.safetensors"
 CURVES = {"classifier": "L(C)", "adversary": "L(AC)", "reconstructor": "L(AR)"}  # Fig. 6
@@ -420,31 +419,21 @@ def begun(path: Path | None) -> tuple[nets.Players | None, str]:
 
 def main() -> None:
     """The command line of `python -m photoguard.train.obfuscator`, as torchrun needs it."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--data", type=Path, action="append", required=True, help="folder or zip of faces")
+    parser = flags.parser(__doc__, Config)
     parser.add_argument("--labels", required=True, help="CelebA's list, a CSV, or utkface")
     parser.add_argument("--task", required=True, help="attributes to tell, separated by commas")
     parser.add_argument("--private", required=True, help="attributes to hide, separated by commas")
     parser.add_argument("--hold-out", type=int, default=0, help="people or pictures for validation")
     parser.add_argument("--skip-unlabeled", action="store_true")
-    parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--start", type=Path, help="weights to go on from, without joint training")
-    parser.add_argument("--device", default="auto")
-    parser.add_argument("--workers", type=int, default=0)
     parser.add_argument("--reach", type=float, help="radius of the ball; 0: the paper's features, unbounded")
-    for item in dataclasses.fields(Config):
-        if isinstance(item.default, (int, float, str)) and item.name != "start":
-            flag = "--" + item.name.replace("_", "-")
-            parser.add_argument(flag, type=type(item.default), default=item.default)
     given = vars(parser.parse_args())
     sources = tuple(Source(path) for path in given["data"])
     tasks, private = listed_names(given["task"]), listed_names(given["private"])
     data, network = gathered(sources, given["labels"], tasks, private, given["skip_unlabeled"])
     if given["reach"] is not None:
         network = dataclasses.replace(network, reach=given["reach"])
-    options: dict[str, Any] = {f.name: given[f.name] for f in dataclasses.fields(Config) if f.name in given}
+    options = flags.settings(given, Config)
     start, options["start"] = begun(given["start"])
     if start is not None:
         options["joint"] = 0

@@ -30,7 +30,7 @@ from photoguard.errors import UsageError
 from photoguard.nets.compact import CompactConfig, CompactNet
 from photoguard.photos.geometry import TEMPLATE_112X112, similarity
 from photoguard.recognizers import Recognizer
-from photoguard.train import loop, records
+from photoguard.train import flags, loop, records
 from photoguard.train.chips import SIDE, Batches, ChipConfig, Faces, found
 from photoguard.train.data import Source, divided
 
@@ -396,26 +396,16 @@ def descend(
 
 def main() -> None:
     """The command line of `python -m photoguard.train.recognizer`, as torchrun needs it."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--data", type=Path, action="append", required=True, help="folder or zip of faces")
+    parser = flags.parser(__doc__, Config)
     parser.add_argument("--hold-out", type=int, action="append", help="groups of that --data for validation")
     parser.add_argument("--teacher", action="append", required=True, help="installed recognizer")
-    parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--start", type=Path, help="folder of a run whose student goes on with other steps")
     parser.add_argument("--mix", type=float, default=ChipConfig.mix, help="share of faces that are mixed")
-    parser.add_argument("--device", default="auto")
-    parser.add_argument("--workers", type=int, default=0)
     parser.add_argument("--compile", action=argparse.BooleanOptionalAction, default=None)
-    for item in dataclasses.fields(Config):
-        if item.type in ("int", "float"):
-            flag = "--" + item.name.replace("_", "-")
-            parser.add_argument(flag, type=type(item.default), default=item.default)
     given = vars(parser.parse_args())
     held = (given["hold_out"] or []) + [0] * len(given["data"])
     sources = tuple(Source(path, hold_out) for path, hold_out in zip(given["data"], held, strict=False))
-    options: dict[str, Any] = {f.name: given[f.name] for f in dataclasses.fields(Config) if f.name in given}
+    options = flags.settings(given, Config)
     start = given["start"]
     config = Config(**options | {"teachers": tuple(given["teacher"]), "chips": ChipConfig(mix=given["mix"])})
     config = dataclasses.replace(config, start=started_from(start))
