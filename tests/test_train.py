@@ -170,6 +170,8 @@ def test_ctrl_c_saves_and_the_resumed_run_has_the_same_curve(faces, tmp_path, mo
             run(faces, tmp_path / "resumed")
     state = torch.load(tmp_path / "resumed" / records.CHECKPOINT, weights_only=True)
     assert state["step"] == 3
+    parts = {"config", "objective", "optimizer", "average", "average_steps", "step", "window"}
+    assert set(state) == parts  # as in older versions, whose runs go on
     resumed = run(faces, tmp_path / "resumed")
     assert losses(tmp_path / "resumed")[-1] == losses(tmp_path / "straight")[-1]
     assert straight.read_bytes() == resumed.read_bytes()

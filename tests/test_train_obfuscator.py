@@ -211,6 +211,8 @@ def test_ctrl_c_in_the_middle_of_a_step_waits_for_its_end(data, tmp_path, monkey
             run(data, tmp_path / "stopped", checkpoint_every=1000)
     state = torch.load(tmp_path / "stopped" / records.CHECKPOINT, weights_only=True)
     assert state["step"] == 2 and len(state["window"]) == 2
+    parts = {"config", "players", "optimizers", "step", "window"}
+    assert set(state) == parts  # as in older versions, whose runs go on
     for part in ("players", "optimizers"):
         torch.testing.assert_close(state[part], saved[2][part], rtol=0, atol=0)
     assert run(data, tmp_path / "stopped").read_bytes() == straight.read_bytes()

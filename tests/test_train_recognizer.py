@@ -112,6 +112,8 @@ def test_a_stopped_run_goes_on_with_the_same_curve(train, tmp_path, monkeypatch,
             train("stopped")
     state = torch.load(tmp_path / "stopped" / records.CHECKPOINT, weights_only=True)
     assert state["step"] == resumes_from
+    parts = {"config", "student", "optimizer", "average", "average_steps", "basis", "step", "window"}
+    assert set(state) == parts  # as in older versions, whose runs go on
     assert train("stopped").read_bytes() == straight.read_bytes()
     assert losses(tmp_path / "stopped") == losses(tmp_path / "straight")
 

@@ -77,7 +77,7 @@ def train(
     folder: Path | None = None,
     progress: Progress | None = None,
 ) -> Learned:
-    """Train on the images of folders or zips, or on procedural ones; checkpoints go to `folder`."""
+    """Train on the images of folders or zips, or on procedural ones; what comes of it lies in `folder`."""
     pictures = _Pictures(images, config)
     config = _bounded(config, pictures)
     with loop.placed(device) as place:
@@ -96,8 +96,8 @@ def train(
 
         loop.learn(run, pictures.batches(run), step, examine, place, folder, CHECKPOINT_EVERY, tell)
         generator.eval().requires_grad_(False)
-        figures, sheet = examine()
-        return Learned(generator.cpu(), run.step, run.spent, figures["ssim"], (sheet[0], sheet[1]))
+        figures, (original, restored) = examine()
+        return Learned(generator.cpu(), run.step, run.spent, figures["ssim"], (original, restored))
 
 
 @dataclass
