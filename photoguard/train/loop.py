@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
-from photoguard.interruption import deaf, patient
+from photoguard.interruption import graceful_sigint, ignore_sigint
 from photoguard.train import records
 
 LOG_EVERY = 25  # steps
@@ -142,7 +142,9 @@ class Run:
 
 def loaded(batches: Any, steps: range, workers: int) -> DataLoader[Any]:
     """The batches of these steps, made ready by so many other processes; `batches` has [] and a length."""
-    return DataLoader(batches, batch_size=None, sampler=steps, num_workers=workers, worker_init_fn=deaf)
+    return DataLoader(
+        batches, batch_size=None, sampler=steps, num_workers=workers, worker_init_fn=ignore_sigint
+    )
 
 
 def learn(
@@ -165,7 +167,7 @@ def learn(
     hidden = bool(tell) or not place.first
     shown = tqdm(total=run.steps, initial=run.step, disable=hidden, unit="step", mininterval=1)
     started, earlier, images, whole = time.monotonic(), run.spent, 0, True
-    with shown, patient() as stopping:
+    with shown, graceful_sigint() as stopping:
         try:
             for *batch, unreadable in batches:
                 whole = False
