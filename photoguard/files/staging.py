@@ -254,6 +254,27 @@ def locked(beside: Folder, name: str) -> Folder:
     return inside
 
 
+def write_whole(path: Path, data: bytes) -> None:
+    """Write or replace one file; when the disk fills up or the process dies, what was there stays.
+
+    Its draft always has the same name: the next call takes away what a killed one left.
+    """
+    draft = path.with_name(f".{path.name}.part")
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft.unlink(missing_ok=True)
+        try:
+            with draft.open("xb") as file:  # a new file: a link of that name is not followed
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            draft.replace(path)
+        finally:
+            draft.unlink(missing_ok=True)
+        with held(path.parent) as folder:
+            folder.sync()
+
+
 def write_secret(path: Path, text: str) -> None:
     """Write a new file that only its owner can read; an existing one is never touched."""
     with writing(path):

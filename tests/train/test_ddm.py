@@ -26,7 +26,7 @@ from photoguard.interruption import graceful_sigint
 from photoguard.nets import ddm as nets
 from photoguard.nets.squeezenet import SqueezeNet
 from photoguard.photos.geometry import Box
-from photoguard.train import crops, data, ddm, ddm_toy, loop
+from photoguard.train import crops, data, ddm, ddm_toy, loop, records
 
 TINY = ddm.Config(
     network=nets.DDMConfig(widths=(4, 6, 8), blocks=1),
@@ -60,7 +60,7 @@ def run(faces, out, config=TINY, **options):
 
 
 def losses(out):
-    return [(line["step"], line["total"], line["bce"]) for line in loop.read_log(out) if "total" in line]
+    return [(line["step"], line["total"], line["bce"]) for line in records.read_log(out) if "total" in line]
 
 
 def test_people_are_either_trained_on_or_held_out(faces):
@@ -97,7 +97,7 @@ def test_unreadable_pictures_are_counted_and_named_and_not_fatal(faces, tmp_path
     whole = (faces.path / "b" / "1.png").read_bytes()
     (faces.path / "b" / "1.png").write_bytes(whole[: len(whole) // 2])
     run(faces, tmp_path / "run", dataclasses.replace(TINY, steps=12), checkpoint_every=12)
-    last = [line for line in loop.read_log(tmp_path / "run") if "unreadable" in line][-1]
+    last = [line for line in records.read_log(tmp_path / "run") if "unreadable" in line][-1]
     assert last["unreadable"] == 2
     assert last["unreadable_names"] == ["a/0.png", "b/1.png"]
 
@@ -172,8 +172,10 @@ def test_ctrl_c_saves_and_the_resumed_run_has_the_same_curve(faces, tmp_path, mo
         interrupted_at(patch, 3, KeyboardInterrupt())
         with pytest.raises(KeyboardInterrupt):
             run(faces, tmp_path / "resumed")
-    state = torch.load(tmp_path / "resumed" / loop.CHECKPOINT, weights_only=True)
+    state = torch.load(tmp_path / "resumed" / records.CHECKPOINT, weights_only=True)
     assert state["step"] == 3
+    parts = {"config", "objective", "optimizer", "average", "average_steps", "step", "window"}
+    assert set(state) == parts  # as in older versions, whose runs go on
     resumed = run(faces, tmp_path / "resumed")
     assert losses(tmp_path / "resumed")[-1] == losses(tmp_path / "straight")[-1]
     assert straight.read_bytes() == resumed.read_bytes()
@@ -193,7 +195,7 @@ def test_ctrl_c_in_the_middle_of_a_step_waits_for_its_end_and_exits_130(faces, t
     )
     arguments = ["--data", faces.path, "--hold-out", "1", "--steps", "3", "--widths", "4,6,8"]
     photoguard("train", "ddm", *arguments, "--out", tmp_path / "run", before=press, code=130)
-    assert torch.load(tmp_path / "run" / loop.CHECKPOINT, weights_only=True)["step"] == 2
+    assert torch.load(tmp_path / "run" / records.CHECKPOINT, weights_only=True)["step"] == 2
     config = ddm.Config(network=nets.DDMConfig(widths=(4, 6, 8)), steps=3)
     for name in ("run", "straight"):
         run(faces, tmp_path / name, config)
@@ -220,7 +222,7 @@ def test_after_a_kill_the_run_goes_on_from_the_last_checkpoint(faces, tmp_path, 
         interrupted_at(patch, 5, RuntimeError("killed"))
         with pytest.raises(RuntimeError):
             run(faces, tmp_path / "killed")
-    assert torch.load(tmp_path / "killed" / loop.CHECKPOINT, weights_only=True)["step"] == 4
+    assert torch.load(tmp_path / "killed" / records.CHECKPOINT, weights_only=True)["step"] == 4
     assert run(faces, tmp_path / "killed").read_bytes() == straight.read_bytes()
     assert losses(tmp_path / "killed") == losses(tmp_path / "straight")
 
@@ -232,13 +234,13 @@ def test_a_checkpoint_of_other_settings_is_refused(faces, tmp_path):
 
 
 def test_a_damaged_checkpoint_is_named(faces, tmp_path):
-    (tmp_path / loop.CHECKPOINT).write_bytes(b"damaged")
+    (tmp_path / records.CHECKPOINT).write_bytes(b"damaged")
     with pytest.raises(UnreadableError, match="not a checkpoint"):
         run(faces, tmp_path)
 
 
 def test_a_full_disk_keeps_the_previous_checkpoint(tmp_path, monkeypatch):
-    loop.save_checkpoint(tmp_path, {"step": 1})
+    records.save_checkpoint(tmp_path, {"step": 1})
     real = os.fsync
 
     def full(handle):
@@ -246,10 +248,10 @@ def test_a_full_disk_keeps_the_previous_checkpoint(tmp_path, monkeypatch):
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(UnwritableError, match="full"):
-        loop.save_checkpoint(tmp_path, {"step": 2})
+        records.save_checkpoint(tmp_path, {"step": 2})
     monkeypatch.setattr(os, "fsync", real)
-    assert torch.load(tmp_path / loop.CHECKPOINT, weights_only=True) == {"step": 1}
-    assert [p.name for p in tmp_path.iterdir()] == [loop.CHECKPOINT]
+    assert torch.load(tmp_path / records.CHECKPOINT, weights_only=True) == {"step": 1}
+    assert [p.name for p in tmp_path.iterdir()] == [records.CHECKPOINT]
 
 
 def test_a_disk_that_fills_up_during_a_run_leaves_a_checkpoint_to_go_on_from(faces, tmp_path, monkeypatch):
@@ -261,16 +263,16 @@ def test_a_disk_that_fills_up_during_a_run_leaves_a_checkpoint_to_go_on_from(fac
             raise OSError(errno.ENOSPC, "No space left on device")
         return real(handle)
 
-    def count(folder, state, save=loop.save_checkpoint):
+    def count(folder, state, save=records.save_checkpoint):
         save(folder, state)
         written.append("file")
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", full)
-        patch.setattr(loop, "save_checkpoint", count)
+        patch.setattr(records, "save_checkpoint", count)
         with pytest.raises(UnwritableError, match="full"):
             run(faces, tmp_path / "full")
-    assert torch.load(tmp_path / "full" / loop.CHECKPOINT, weights_only=True)["step"] == 2
+    assert torch.load(tmp_path / "full" / records.CHECKPOINT, weights_only=True)["step"] == 2
     assert run(faces, tmp_path / "full").read_bytes() == straight.read_bytes()
 
 
@@ -508,15 +510,15 @@ def test_psnr_is_that_of_saved_pixels():
 
 def test_without_matplotlib_the_log_is_all_there_is(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    assert loop.save_plot(tmp_path, {"bce": "BCE"}) is None
+    assert records.save_plot(tmp_path, {"bce": "BCE"}) is None
 
 
 def test_the_plot_shows_the_log(tmp_path):
     pytest.importorskip("matplotlib")
-    log = loop.Log(tmp_path, 0)
+    log = records.Log(tmp_path, 0)
     log.write(1, bce=1.0)
     log.write(2, bce=0.5)
-    path = loop.save_plot(tmp_path, {"bce": "BCE"})
+    path = records.save_plot(tmp_path, {"bce": "BCE"})
     assert Image.open(path).size[0] > 100
 
 
@@ -525,7 +527,7 @@ def test_the_command_line_trains(faces, tmp_path, monkeypatch):
     arguments += ["--steps", "1", "--widths", "4", "6", "8", "--principal-start", "2", "--seed", "7"]
     monkeypatch.setattr(sys, "argv", arguments)
     ddm.main()
-    assert torch.load(tmp_path / "run" / loop.CHECKPOINT, weights_only=True)["config"]["seed"] == 7
+    assert torch.load(tmp_path / "run" / records.CHECKPOINT, weights_only=True)["config"]["seed"] == 7
 
 
 def test_the_toy_experiment_heaps_covers_and_keeps_groups(tmp_path):

@@ -1,9 +1,11 @@
 """Training DeepObfuscator on tiny made-up faces: phases, losses, resuming, faults."""
 
+import copy
 import dataclasses
 import json
 import math
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -19,7 +21,7 @@ from photoguard import weights
 from photoguard.datasets.labels import labeled, parted
 from photoguard.datasets.pictures import Reader, Source, listed
 from photoguard.errors import UnreadableError, UsageError
-from photoguard.train import loop
+from photoguard.train import loop, records
 from photoguard.train import obfuscator as page
 
 SHORT = page.Config(TINY, joint=3, first=2, steps=10, settle=2, batch=8, restart=5, peak_rate=1e-3)
@@ -146,7 +148,7 @@ def test_a_run_writes_weights_log_sheet_and_plot(data, tmp_path):
     assert sha256 == published["sha256"]
     assert networks.config == small(SHORT, data[0]).network
     assert len(networks.adversaries) == 1  # the one that was trained along, to compare with
-    lines = loop.read_log(tmp_path / "run")
+    lines = records.read_log(tmp_path / "run")
     assert any(
         {"classifier", "adversary", "reconstructor", "images_per_second"} <= set(line) for line in lines
     )
@@ -158,7 +160,7 @@ def test_the_bright_are_told_and_training_lowers_the_loss(tmp_path):
     data = faces(tmp_path / "faces", 60)
     config = dataclasses.replace(SHORT, joint=60, first=1, steps=5, settle=10, peak_rate=5e-3, light=0.0)
     run(data, tmp_path / "run", config, checkpoint_every=76)
-    lines = loop.read_log(tmp_path / "run")
+    lines = records.read_log(tmp_path / "run")
     assert lines[-1]["task age>=18"] > 0.8
 
 
@@ -180,8 +182,41 @@ def test_ctrl_c_saves_and_the_resumed_run_is_the_same(data, tmp_path, monkeypatc
         interrupted_at(patch, step, KeyboardInterrupt())
         with pytest.raises(KeyboardInterrupt):
             run(data, tmp_path / "resumed")
-    assert torch.load(tmp_path / "resumed" / loop.CHECKPOINT, weights_only=True)["step"] == step
+    assert torch.load(tmp_path / "resumed" / records.CHECKPOINT, weights_only=True)["step"] == step
     assert run(data, tmp_path / "resumed").read_bytes() == straight.read_bytes()
+
+
+def test_ctrl_c_in_the_middle_of_a_step_waits_for_its_end(data, tmp_path, monkeypatch):
+    """A real signal between the two optimizers of the second step: the checkpoint must hold no half of it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have set it aside
+    saved, save = {}, records.save_checkpoint
+    step, calls = torch.optim.Adam.step, []
+
+    def kept(folder, state):
+        saved[state["step"]] = copy.deepcopy(state)
+        return save(folder, state)
+
+    def pressed(self, *args, **kwargs):
+        done = step(self, *args, **kwargs)
+        calls.append(1)
+        if len(calls) == 3:  # two of the first step: the obfuscator has learned twice, the classifier once
+            signal.raise_signal(signal.SIGINT)
+        return done
+
+    with monkeypatch.context() as patch:
+        patch.setattr(records, "save_checkpoint", kept)
+        straight = run(data, tmp_path / "straight", checkpoint_every=1)
+    with monkeypatch.context() as patch:
+        patch.setattr(torch.optim.Adam, "step", pressed)
+        with pytest.raises(KeyboardInterrupt):
+            run(data, tmp_path / "stopped", checkpoint_every=1000)
+    state = torch.load(tmp_path / "stopped" / records.CHECKPOINT, weights_only=True)
+    assert state["step"] == 2 and len(state["window"]) == 2
+    parts = {"config", "players", "optimizers", "step", "window"}
+    assert set(state) == parts  # as in older versions, whose runs go on
+    for part in ("players", "optimizers"):
+        torch.testing.assert_close(state[part], saved[2][part], rtol=0, atol=0)
+    assert run(data, tmp_path / "stopped").read_bytes() == straight.read_bytes()
 
 
 def test_after_a_kill_the_run_goes_on_from_the_last_checkpoint(data, tmp_path, monkeypatch):

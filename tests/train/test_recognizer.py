@@ -21,7 +21,7 @@ from photoguard.nets.compact import CompactConfig, CompactNet
 from photoguard.photos.geometry import TEMPLATE_112X112
 from photoguard.recognizers import TABLE
 from photoguard.recognizers.recognizer import Recognizer
-from photoguard.train import chips, data, loop, recognizer
+from photoguard.train import chips, data, recognizer, records
 
 NETWORK = CompactConfig(embedding=8, widths=(4, 8, 8))
 TINY = recognizer.Config(
@@ -75,12 +75,12 @@ def train(faces, installed, tmp_path):
 
 
 def losses(folder):
-    return [(line["step"], line["total"]) for line in loop.read_log(folder) if "total" in line]
+    return [(line["step"], line["total"]) for line in records.read_log(folder) if "total" in line]
 
 
 def test_training_writes_log_sheet_checkpoint_and_weights_that_can_be_added(train, installed, tmp_path):
     out = train("run")
-    lines = loop.read_log(tmp_path / "run")
+    lines = records.read_log(tmp_path / "run")
     assert any(
         {"total", "away", "likeness", "images_per_second", "unreadable"} <= set(line) for line in lines
     )
@@ -111,8 +111,10 @@ def test_a_stopped_run_goes_on_with_the_same_curve(train, tmp_path, monkeypatch,
         interrupted_at(patch, 3, fault)
         with pytest.raises(type(fault)):
             train("stopped")
-    state = torch.load(tmp_path / "stopped" / loop.CHECKPOINT, weights_only=True)
+    state = torch.load(tmp_path / "stopped" / records.CHECKPOINT, weights_only=True)
     assert state["step"] == resumes_from
+    parts = {"config", "student", "optimizer", "average", "average_steps", "basis", "step", "window"}
+    assert set(state) == parts  # as in older versions, whose runs go on
     assert train("stopped").read_bytes() == straight.read_bytes()
     assert losses(tmp_path / "stopped") == losses(tmp_path / "straight")
 
@@ -123,7 +125,7 @@ def test_a_student_goes_on_in_another_run(train, tmp_path):
     config = dataclasses.replace(TINY, start=recognizer.started_from(earlier), seed=2, steps=2, peak_rate=0.0)
     train("second", config, start=earlier)
     first, second = (
-        torch.load(tmp_path / run / loop.CHECKPOINT, weights_only=True) for run in ("first", "second")
+        torch.load(tmp_path / run / records.CHECKPOINT, weights_only=True) for run in ("first", "second")
     )
     assert torch.equal(first["basis"], second["basis"])
     weight = "stem.0.weight"
@@ -146,7 +148,7 @@ def test_the_student_comes_to_answer_as_its_teacher_does(train, tmp_path):
     gentle = chips.ChipConfig(turn=0, zoom=0, shift=0, light=0, gray=0, soft=0, jpeg=0, hole=0, mix=0)
     config = dataclasses.replace(TINY, steps=75, chips=gentle, peak_rate=2e-2, likeness_weight=0)
     train("run", config, checkpoint_every=75)
-    curve = [line["away"] for line in loop.read_log(tmp_path / "run") if "away" in line]
+    curve = [line["away"] for line in records.read_log(tmp_path / "run") if "away" in line]
     assert curve[-1] < 0.7 * curve[0]
 
 
@@ -180,12 +182,12 @@ def test_a_chip_unchanged_is_the_aligned_face(faces, tmp_path):
 def test_a_batch_depends_on_seed_rank_and_step_alone(faces, tmp_path):
     found = chips.found(data.listed(faces), tmp_path / "cache")
     batches = chips.Batches(found, chips.ChipConfig(), 6, seed=3)
-    _, first, _ = batches[5]
+    first, _, _ = batches[5]
     assert first.shape == (6, 112, 112, 3) and first.dtype == np.uint8
-    assert (batches[5][1] == first).all()
+    assert (batches[5][0] == first).all()
     others = [batches, chips.Batches(found, chips.ChipConfig(), 6, 4), dataclasses.replace(batches, rank=1)]
     for other, step in zip(others, (4, 5, 5), strict=True):
-        assert (other[step][1] != first).any()
+        assert (other[step][0] != first).any()
 
 
 def test_groups_come_again_as_they_were(faces, tmp_path):
@@ -193,7 +195,7 @@ def test_groups_come_again_as_they_were(faces, tmp_path):
     batches = chips.Batches(found, chips.ChipConfig(), 16, seed=3, groups=3)
     seen = {}
     for step in range(6):
-        numbers, pixels, _ = batches[step]
+        pixels, numbers, _ = batches[step]
         assert len(pixels) == 16
         for number, group in zip(numbers, np.split(pixels, len(numbers)), strict=True):
             assert (seen.setdefault(number, group) == group).all()
