@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import ROOT
+from support.places import ROOT
 from torch import Tensor
 
 from photoguard.train import loop, records
