@@ -15,12 +15,10 @@ import urllib.request
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
-from photoguard.detection import detect
+from photoguard import obfuscate
 from photoguard.errors import PhotoguardError
 from photoguard.formats import identities
-from photoguard.formats.features import FeatureFile
 from photoguard.methods import obfuscator
-from photoguard.photos import images
 
 LARGEST = 1 << 20  # bytes of a request; a face takes some 13,000
 
@@ -33,8 +31,8 @@ def service(model: obfuscator.Model, secret: str) -> HTTPServer:
         def do_POST(self) -> None:
             try:
                 length = min(int(self.headers.get("Content-Length", 0)), LARGEST)
-                file = FeatureFile.from_bytes(identities.unseal(self.rfile.read(length), keys))
-                status, answer = 200, json.dumps(obfuscator.classify(model, file))
+                file = obfuscate.read(self.rfile.read(length), keys)
+                status, answer = 200, json.dumps(obfuscate.answers(model, file))
             except (PhotoguardError, ValueError) as error:
                 status, answer = 400, json.dumps({"error": str(error)})
             self.send_response(status)
@@ -49,11 +47,7 @@ def service(model: obfuscator.Model, secret: str) -> HTTPServer:
 
 def ask(model: obfuscator.Model, photo: Path, url: str, recipient: str) -> list[obfuscator.Answers]:
     """The client: find the face, make its features, seal them, send them."""
-    pixels = images.decode(photo.read_bytes(), photo.name).shallow()
-    faces = [face for face in detect(pixels) if face.certain]
-    if not faces:
-        raise SystemExit(f"no face was found in {photo}")
-    file = obfuscator.obfuscate(model, pixels, [max(faces, key=lambda face: face.box.area)])
+    file = obfuscate.make(photo.read_bytes(), photo.name, model).file
     sealed = identities.seal(file.to_bytes(), identities.Recipients((identities.parse_recipient(recipient),)))
     with urllib.request.urlopen(urllib.request.Request(url, data=sealed)) as reply:
         answers: list[obfuscator.Answers] = json.load(reply)
