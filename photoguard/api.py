@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from photoguard import arguments, chips, files, obfuscate, opening, protect, reveal
-from photoguard.arguments import File, Recipient
+from photoguard import arguments, chips, files, protect, reveal
+from photoguard.arguments import Faces, File, Recipient
 from photoguard.detection import Face
 from photoguard.errors import DamagedError, UsageError
 from photoguard.files import limits, remote
@@ -90,7 +90,8 @@ def find_faces(
     max_pixels: int = limits.PIXEL_CAP,
 ) -> list[Face]:
     """The faces of a photo; the first has number 1 in `faces` and `keep` of `protect_photo`."""
-    decoded = images.decode(arguments.read_picture(photo, max_pixels), arguments.name_of(photo), max_pixels)
+    data, name = arguments.read_picture(photo, max_pixels), arguments.name_of(photo)
+    decoded = images.decode(data, name, max_pixels)
     settings = arguments.detection(min_face, threshold, thorough)
     options = protect.Options(detection=settings, uncertain="drop" if only_certain else "cover")
     return protect.find(decoded, options)
@@ -131,31 +132,29 @@ def protect_photo(
     """
     if only_certain and fail_on_uncertain:
         raise UsageError("only_certain and fail_on_uncertain exclude each other", "choose one")
-    recipients = arguments.recipients(identity, to, passphrase)
-    settings = Settings(
-        arguments.within("strength", strength, 1, 5), exact, quality and arguments.within("quality", quality, 20, 60),
-        arguments.chips(method, recognizers, key_model, robust, cosine, identity),
-    )  # fmt: skip
     if quality is not None and (exact or method != "ddm"):
         raise UsageError("quality belongs to method ddm without exact", "leave one of them out")
+    recipients = arguments.recipients(identity, to, passphrase)
     options = protect.Options(
-        method,
-        settings,
-        arguments.detection(min_face, threshold, thorough),
-        faces if isinstance(faces, str) else tuple(faces),
-        tuple(keep),
-        tuple(Box(*region) for region in regions),
-        arguments.within("margin", margin, 0, 2),
-        "drop" if only_certain else "fail" if fail_on_uncertain else "cover",
-        portable,
-        max_pixels,
+        method=method,
+        settings=Settings(
+            strength=arguments.within("strength", strength, 1, 5),
+            exact=exact,
+            quality=None if quality is None else arguments.within("quality", quality, 20, 60),
+            chips=arguments.chips(method, recognizers, key_model, robust, cosine, identity),
+        ),
+        detection=arguments.detection(min_face, threshold, thorough),
+        faces=arguments.faces(faces),
+        keep=tuple(keep),
+        regions=tuple(Box(*region) for region in regions),
+        margin=arguments.within("margin", margin, 0, 2),
+        uncertain="drop" if only_certain else "fail" if fail_on_uncertain else "cover",
+        portable=portable,
+        max_pixels=max_pixels,
     )
-    source = Path(name or arguments.name_of(photo))
-    mode = -1 if isinstance(photo, bytes) else protect.permissions(arguments.place(photo))
-    signer = identity.signer if identity else None
-    made = protect.protect(
-        arguments.read_picture(photo, max_pixels), source, options, recipients, signer, mode=mode
-    )
+    source, signer = arguments.source(photo, name), identity.signer if identity else None
+    data, mode = arguments.read_picture(photo, max_pixels), arguments.permissions(photo)
+    made = protect.protect(data, source, options, recipients, signer, mode=mode)
     return _checked(made, recipients, identity, source.name)
 
 
@@ -189,19 +188,12 @@ def restore_photo(
     needs none. `passphrase` is that of private files which were locked with one. `known` says by what name
     to call whoever signed: {"ana": Path("ana.pub")}.
     """
-    makers = {
-        keys.signer: name
-        for name, one in (known or {}).items()
-        if (keys := arguments.public_keys_of(one)).signer
-    }
-    if identity and identity.signer:
-        makers[identity.signer.public] = opening.YOU
     restored = reveal.restore(
         arguments.read_picture(picture, max_pixels),
         arguments.read_private(picture, private),
         identity.keys if identity else [],
         asked(passphrase),
-        {signer: name for signer, name in makers.items() if signer},
+        arguments.makers(identity, known or {}),
         changed=changed,
         max_pixels=max_pixels,
         key_model=None if key_model is None else arguments.read_limited(key_model, limits.KEY_MODEL),
@@ -253,11 +245,11 @@ def make_features(
     `weights` is a model of your own; the one that ships answers whether this is an adult.
     """
     recipients = arguments.recipients(None, to, passphrase) if to or passphrase else None
+    from photoguard import obfuscate
+
+    data, name = arguments.read_picture(photo, max_pixels), arguments.name_of(photo)
     model, detection = obfuscate.load_model(weights), arguments.detection(min_face, threshold, thorough)
-    data = arguments.read_picture(photo, max_pixels)
-    made = obfuscate.make(
-        data, arguments.name_of(photo), model, detection, all_faces, max_pixels
-    ).file.to_bytes()
+    made = obfuscate.make(data, name, model, detection, all_faces, max_pixels).file.to_bytes()
     return identities.seal(made, recipients) if recipients else made
 
 
@@ -269,6 +261,8 @@ def read_features(
     weights: Path | None = None,
 ) -> list[dict[str, dict[str, float]]]:
     """The service's side: for each face, each question's answers with their probabilities."""
+    from photoguard import obfuscate
+
     keys = identity.keys if identity else []
     file = obfuscate.read(arguments.read_limited(features, limits.FEATURES), keys, asked(passphrase))
     return obfuscate.answers(obfuscate.load_model(weights), file)

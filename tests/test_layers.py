@@ -19,7 +19,7 @@ LAYERS = {
     "recognizers": 4, "identity": 4,
     "methods": 5, "covering": 5, "opening": 5,
     "match": 6, "chips": 6, "obfuscate": 6, "protect": 7, "reveal": 7,
-    "batch": 8, "train": 8, "evaluate": 8,
+    "arguments": 8, "batch": 8, "train": 8, "evaluate": 8,
     "api": 9, "cli": 9,
     "__main__": 10,
 }  # fmt: skip
