@@ -17,11 +17,10 @@ raises a `PhotoguardError`, of the kinds in `photoguard.errors`, whose `hint` sa
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from photoguard import errors
 from photoguard.errors import PhotoguardError
 
+TYPE_CHECKING = False  # type checkers know better; importing `typing` would take longer than all the rest
 if TYPE_CHECKING:
     from photoguard.api import (
         ProtectedPhoto,
@@ -43,7 +42,7 @@ __all__ = [
 
 if not TYPE_CHECKING:  # type checkers know the names from above, and no others
 
-    def __getattr__(name: str) -> Any:
+    def __getattr__(name: str) -> object:
         """The library behind these names is loaded with the first of them that is used."""
         if name not in __all__:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -71,8 +71,8 @@ class RestoredPhoto:
     made_by: str | None
     """`you`, a name from `known`, or None for somebody unknown."""
     notices: tuple[str, ...]
-    mode: int
-    """Permissions for its file."""
+    mode: int | None
+    """Permissions for its file: the original's, if they are known."""
 
     def save(self, path: Path | str, *, force: bool = False) -> None:
         """Write the picture to a file."""
