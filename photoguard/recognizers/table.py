@@ -202,3 +202,4 @@ _SPECS = (
 )
 
 TABLE: dict[str, Spec] = {spec.name: spec for spec in _SPECS}
+DEFAULT = "photoguard-small"  # the one that ships
