@@ -22,7 +22,7 @@ from photoguard.formats.private import PrivateFile
 from photoguard.identity import Identity, asked
 from photoguard.methods import Settings
 from photoguard.photos import images
-from photoguard.photos.geometry import Box
+from photoguard.photos.geometry import MARGIN, Box
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ def protect_photo(
     faces: Faces = "all",
     keep: Sequence[int] = (),
     regions: Sequence[tuple[int, int, int, int]] = (),
-    margin: float = protect.MARGIN,
+    margin: float = MARGIN,
     min_face: int | None = None,
     threshold: float | None = None,
     thorough: bool = False,

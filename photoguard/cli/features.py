@@ -1,33 +1,22 @@
-"""`features` and `classify`."""
+"""`features`."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from photoguard import files
-from photoguard.cli.protecting import detection_settings
 from photoguard.cli.shared import options
-from photoguard.cli.shared.keyring import chosen_recipients, load_identities, tidied
-from photoguard.cli.shared.voice import Voice, ask_passphrase, complain, guarded
-from photoguard.errors import BatchError, PhotoguardError, UsageError
+from photoguard.cli.shared.albums import one_by_one
+from photoguard.cli.shared.keyring import chosen_recipients, tidied
+from photoguard.cli.shared.options import Weights, detection_settings
+from photoguard.cli.shared.voice import Voice, guarded
+from photoguard.errors import UsageError
 from photoguard.files import limits
 from photoguard.formats import identities
-from photoguard.formats.features import SUFFIX, FeatureFile
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-Weights = Annotated[
-    Path | None,
-    typer.Option(
-        "--weights",
-        readable=False,
-        help="A model of your own (`train obfuscator`); the shipped one otherwise.",
-    ),
-]
+from photoguard.formats.features import SUFFIX
 
 
 @guarded
@@ -36,7 +25,7 @@ def features(
     output: Annotated[
         Path | None,
         typer.Option(
-            "--output", "-o", help="Feature file for one photo, or a folder; beside each photo by default."
+            "--output", "-o", help="Feature file for one photo, or a folder; default: beside each photo."
         ),
     ] = None,
     weights: Weights = None,
@@ -91,12 +80,10 @@ def features(
         count, left = len(made.file.faces), made.left_out
         record = {"photo": str(photo), "features": str(target), "faces": count, "left_out": left}
         record |= {"bytes": len(data), "model": made.file.model, "sealed": recipients is not None}
-        faces = f"{count} {'face' if count == 1 else 'faces'}" + (
-            f", {made.left_out} left out" if made.left_out else ""
-        )
+        faces = f"{count} {'face' if count == 1 else 'faces'}" + (f", {left} left out" if left else "")
         voice.result(f"{files.shown(photo)}: {faces}\n  features {files.shown(target)}", record)
 
-    _each(voice, "photo", photos, work)
+    one_by_one(voice, "photo", photos, work)
 
 
 def _target(photo: Path, output: Path | None) -> Path:
@@ -104,61 +91,3 @@ def _target(photo: Path, output: Path | None) -> Path:
     if output is None:
         return photo.with_name(name)
     return output / name if files.means_folder(output) else output
-
-
-@guarded
-def classify(
-    feature_files: Annotated[
-        list[Path],
-        typer.Argument(metavar="FILE...", help="Feature files.", show_default=False, readable=False),
-    ],
-    weights: Weights = None,
-    key: options.Key = None,
-    json: options.Json = False,
-    quiet: options.Quiet = False,
-    verbose: options.Verbose = False,
-    debug: options.Debug = False,
-) -> None:
-    """Read the answers out of feature files: the service's side."""
-    voice = Voice(json, quiet, verbose)
-    opened: list[list[identities.Identity]] = []
-
-    def read(path: Path) -> FeatureFile:
-        data = files.read_file(path, limits.FEATURES)
-        if identities.is_locked(data):
-            opened[:] = opened or [load_identities(key, voice)]
-        return obfuscate.read(data, opened[0] if opened else (), ask_passphrase)
-
-    from photoguard import obfuscate
-    from photoguard.methods.obfuscator import answer
-
-    model = obfuscate.load_model(weights)
-
-    def work(number: int) -> None:
-        path = feature_files[number]
-        for face, tasks in enumerate(obfuscate.answers(model, read(path)), start=1):
-            shown = {task: answer(shares) for task, shares in tasks.items()}
-            cells = [f"{task} {name} {share:5.1%}" for task, (name, share) in shown.items()]
-            record = {"file": str(path), "face": face, "answers": tasks}
-            voice.result("  ".join([f"{files.shown(path)}  face {face}", *cells]), record)
-
-    _each(voice, "file", feature_files, work)
-
-
-def _each(voice: Voice, what: str, paths: list[Path], work: Callable[[int], None]) -> None:
-    """All of them, whatever happens to one; the only one's failure is the command's own."""
-    failed = 0
-    for number in range(len(paths)):
-        try:
-            work(number)
-        except PhotoguardError as error:
-            if len(paths) == 1:
-                raise
-            if voice.json:
-                told = {"error": str(error), "hint": error.hint, "exit": error.exit_code}
-                voice.result("", {what: str(paths[number]), **told})
-            else:
-                complain(error)
-            failed += 1
-    if failed:
-        raise BatchError(f"{failed} of {len(paths)} failed")
