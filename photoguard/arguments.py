@@ -17,7 +17,7 @@ from photoguard.formats.public_keys import PublicKeys
 from photoguard.identity import Identity
 from photoguard.methods import Chips
 from photoguard.opening import YOU, Makers
-from photoguard.recognizers.table import DEFAULT
+from photoguard.recognizers.table import SHIPPED
 
 File = Path | str | bytes  # where a file is, or what is in it
 Recipient = Identity | Path | str  # oneself; a recipients file; its text, such as age1...
@@ -148,7 +148,7 @@ def chips(
         if recognizers or key_model is not None or robust or cosine is not None:
             raise UsageError("recognizers, key_model, robust and cosine belong to method avp")
         return None
-    wanted = Chips(tuple(several(recognizers)) or (DEFAULT,), robust=tuple(several(robust)))
+    wanted = Chips(tuple(several(recognizers)) or (SHIPPED,), robust=tuple(several(robust)))
     strange = [change for change in wanted.robust if change not in ("jpeg", "resize")]
     if strange:
         raise UsageError(f"robust does not know {strange[0]!r}", "it takes jpeg and resize")

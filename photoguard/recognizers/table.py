@@ -204,4 +204,3 @@ _SPECS = (
 )
 
 TABLE: dict[str, Spec] = {spec.name: spec for spec in _SPECS}
-DEFAULT = "photoguard-small"  # the one that ships
