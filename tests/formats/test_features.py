@@ -3,11 +3,10 @@
 Covers: methods.obfuscator.
 """
 
+from __future__ import annotations
+
 import dataclasses
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -198,14 +197,3 @@ def test_no_face_and_no_file(photoguard, own, tmp_path):
     photoguard("classify", tmp_path / "gone.features", "--weights", own, code=3)
     same = photoguard("features", tmp_path / "empty.png", tmp_path / "empty.jpg", "--weights", own, code=2)
     assert "same feature file" in same.stderr
-
-
-def test_the_example_asks_a_service_on_this_machine(portrait, own):
-    from support.places import ROOT
-
-    command = [sys.executable, ROOT / "examples" / "feature_service.py", portrait, "--weights", own]
-    done = subprocess.run(
-        command, check=False, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)}
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("portrait.jpg: bright ")

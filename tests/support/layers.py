@@ -24,13 +24,19 @@ LAYERS = {  # room: layer, task
     "methods": (5, "`seal` and `reveal` on patches, a folder a method"),
     "covering": (5, "the public picture and its proof"),
     "opening": (5, "the private files of one sealing"),
-    "protect": (6, "one photo, sealed"),
+    "identity": (4, "somebody's own keys, for programs"),
     "match": (6, "whether two photos show one person, to a recognizer"),
+    "chips": (6, "AVP's part of protecting and restoring"),
+    "obfuscate": (6, "a photo to features to answers"),
+    "protect": (7, "one photo, sealed"),
     "reveal": (7, "one photo, restored"),
+    "arguments": (8, "what was typed or called with, checked"),
     "batch": (8, "many photos"),
     "train": (8, "learning"),
     "evaluate": (8, "measuring"),
+    "api": (9, "the functions for programs"),
     "cli": (9, "prints, prompts, reads the environment, exits"),
+    "__main__": (10, "python -m photoguard"),
 }
 
 

@@ -21,7 +21,7 @@ from support import bombs
 from support.places import ROOT
 from support.shell import Shell
 
-from photoguard import methods, reveal
+from photoguard import chips, methods
 from photoguard.errors import DamagedError, UnreadableError, UsageError
 from photoguard.files import limits
 from photoguard.formats import contents as sealed
@@ -299,7 +299,7 @@ def test_a_photo_over_the_limit_is_not_decoded(tmp_path, bounded, width, height,
 def test_a_large_photo_is_not_decoded_to_see_whether_it_is_a_chip():
     """A picture made with --portable carries no chunk; it was decoded under the default limit."""
     large = bombs.flat_png(20_000, 20_000)
-    assert reveal.chip_in(large, alone=False) is None
+    assert chips.without_carrier(large, limits.PIXEL_CAP) is None
     with pytest.raises(UnreadableError, match="20000 x 20000"):
         images.decode(large, "x")
 

@@ -18,7 +18,7 @@ from support.chips import OWNER, TO_OWNER, carrying, face, learned_model
 from support.nursery import Done, Nursery
 from torch import nn
 
-from photoguard import covering, methods, protect, reveal
+from photoguard import chips, covering, methods, protect, reveal
 from photoguard.cli.shared.key_models import settings
 from photoguard.errors import DamagedError, QualityError, UsageError, WrongKeyError
 from photoguard.evaluate.common.metrics import ssim
@@ -148,7 +148,7 @@ def test_a_chip_of_version_1_opens_and_says_that_nothing_proves_it() -> None:
     key = identities.seal(learned_model().to_bytes(), TO_OWNER)
     for one in (chip, altered):
         restored = reveal.reveal_chip(one, OWNER, None, key)
-        assert restored.notices == (reveal.UNPROVEN,)
+        assert restored.notices == (chips.UNPROVEN,)
     new = carrying(avp_payload.mark(learned_model().secret, NONCE, 112, 112), face(3))
     assert not reveal.reveal_chip(new, OWNER, None, key).photo.notices
 
@@ -166,17 +166,17 @@ def private_file(chip: np.ndarray | None, portable: bytes | None = None) -> Priv
 def test_the_private_file_decides_whether_a_picture_is_a_chip() -> None:
     chip, other = (chip_and_opener("sealed")[0] for _ in range(2))
     photo = images.Photo(chip)
-    found = [reveal.chip_in(photo, private) for private in ([], [private_file(chip)])]
+    found = [chips.chip_in(photo, private) for private in ([], [private_file(chip)])]
     assert all(one is not None and np.array_equal(one, chip) for one in found)
     mixed = [private_file(None), private_file(chip)]
-    assert reveal.chip_in(photo, mixed) is not None
+    assert chips.chip_in(photo, mixed) is not None
     for private in (private_file(other), private_file(None)):
         with pytest.raises(DamagedError, match="does not name"):
-            reveal.chip_in(photo, [private])
+            chips.chip_in(photo, [private])
     # A portable photo whose first cover looks like a chip is a photo all the same.
-    assert reveal.chip_in(photo, [private_file(None, b"public")]) is None
+    assert chips.chip_in(photo, [private_file(None, b"public")]) is None
     small = images.Photo(face())
-    assert reveal.chip_in(small, []) is not None and reveal.chip_in(small, [private_file(None)]) is None
+    assert chips.chip_in(small, []) is not None and chips.chip_in(small, [private_file(None)]) is None
 
 
 # Covers
@@ -505,10 +505,10 @@ def test_a_search_that_goes_astray_is_an_error_with_a_hint(
 def test_a_chip_that_was_written_wrong_is_noticed(shown) -> None:
     chip = shown().chips[1]
     good = images.encode_lossless(chip.pixels)
-    protect._check_chip(good, chip, "the chip", OWNER)
+    chips.check_written(good, chip, "the chip", OWNER)
     with pytest.raises(DamagedError, match="survive"):
-        protect._check_chip(images.encode_lossless(chip.pixels ^ 4), chip, "the chip", OWNER)
+        chips.check_written(images.encode_lossless(chip.pixels ^ 4), chip, "the chip", OWNER)
     with pytest.raises(DamagedError, match="more than it should"):
-        protect._check_chip(png.with_chunks(good, [(b"tEXt", b"a\0b")]), chip, "the chip", OWNER)
+        chips.check_written(png.with_chunks(good, [(b"tEXt", b"a\0b")]), chip, "the chip", OWNER)
     with pytest.raises(DamagedError, match="open with your key"):
-        protect._check_chip(good, replace(chip, restored=chip.restored ^ 1), "the chip", OWNER)
+        chips.check_written(good, replace(chip, restored=chip.restored ^ 1), "the chip", OWNER)
