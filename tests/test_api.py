@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from nursery_obfuscator import players
+from support.obfuscators import players
 from support.places import PORTRAIT, ROOT
 from support.shell import Shell
 
