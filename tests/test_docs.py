@@ -14,7 +14,7 @@ from photoguard.cli import reference
 
 def test_the_reference_is_what_the_help_says() -> None:
     written = (ROOT / "docs" / "commands.md").read_text()
-    assert written == reference.page(), "run: python -m photoguard.cli.reference > docs/commands.md"
+    assert written == reference.page(), "run: python -m photoguard.cli.reference > docs/guide/commands.md"
 
 
 def test_every_option_has_a_help_text() -> None:

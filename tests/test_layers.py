@@ -1,4 +1,4 @@
-"""The layers of docs/design.md, checked from the source."""
+"""The layers of docs/development/design.md, checked from the source."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def imports(tree: ast.AST, top_level_only: bool = False) -> set[str]:
 @pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(PACKAGE)))
 def test_imports_point_downward(path: Path) -> None:
     own = layer_of(path)
-    assert own in LAYERS, f"{own} has no layer: add it to the table here and in docs/design.md"
+    assert own in LAYERS, f"{own} has no layer: add it to the table here and in docs/development/design.md"
     for name in imports(ast.parse(path.read_text())):
         if not name.startswith("photoguard.") or name == "photoguard.__version__":
             continue

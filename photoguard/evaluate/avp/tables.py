@@ -79,7 +79,7 @@ tool was trained. Each chip was saved as PNG and read again before it was measur
 Recognizers: {", ".join(used)}; parts that are not by recognizer are measured with
 {results["heading"]["main"]}. Seconds are processor time of one thread.
 
-Three ways to encrypt: the paper's *bare* generator (`--key-transform none`), *learned* (a generator behind a
+Three ways to encrypt: the paper's *bare* generator, *learned* (a generator behind a
 keyed transform of the pixels), and *sealed* (the face itself encrypted in the low bits). The last two are
 what the tool writes. SSIM_e: chip with face, lower hides more. SSIM_d: what the key gives back with face.
 """
