@@ -1,4 +1,4 @@
-"""A second reader of photoguard's files that follows docs/spec/format.md and takes nothing else from photoguard.
+"""A second reader of our files, which follows docs/spec/format.md and takes nothing else from photoguard.
 
 It needs no torch: only numpy, Pillow, cryptography, pyrage (age) and the standard
 library. It shows what another implementation has to do, and the tests run it over every vector and over files

@@ -91,8 +91,8 @@ def _introduction(results: dict[str, Any]) -> str:
         *["--toy FOLDER"] * ("toy" in results),
     ]
     further = f"""
-{", ".join(named)}: smaller networks, each trained for minutes; [training-ddm.md](../development/training-ddm.md#brief-networks) has
-the commands and what they cost. They show what an objective or a share does, not how good it can get.
+{", ".join(named)}: smaller networks, each trained for minutes;
+[training-ddm.md](../development/training-ddm.md#brief-networks) has the commands and what they cost. They show what an objective or a share does, not how good it can get.
 """
     return f"""# What covers still tell
 
