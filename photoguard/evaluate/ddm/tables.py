@@ -92,7 +92,8 @@ def _introduction(results: dict[str, Any]) -> str:
     ]
     further = f"""
 {", ".join(named)}: smaller networks, each trained for minutes;
-[training-ddm.md](../development/training-ddm.md#brief-networks) has the commands and what they cost. They show what an objective or a share does, not how good it can get.
+[training-ddm.md](../development/training-ddm.md#brief-networks) has the commands and what they cost.
+They show what an objective or a share does, not how good it can get.
 """
     return f"""# What covers still tell
 
