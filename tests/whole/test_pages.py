@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -118,3 +120,14 @@ def test_tests_that_are_named_exist(page: Path) -> None:
     files = {path.name for path in (ROOT / "tests").rglob("test_*.py")}
     for name in re.findall(r"`(?:tests/\w*/?)?(test_\w+(?:\.py)?)`", page.read_text()):
         assert name in files or f"def {name}(" in defined, name
+
+
+@pytest.mark.parametrize(
+    "name, experiment",
+    [("ddm", "ddm"), ("avp", "avp"), ("obfuscator", "obfuscator"), ("avp-classification", "classification")],
+)
+def test_a_page_of_results_is_what_its_generator_makes_of_the_figures(name: str, experiment: str) -> None:
+    generator = import_module(f"photoguard.evaluate.{experiment}.tables")
+    results = ROOT / "docs" / "results"
+    made = generator.page(json.loads((results / f"{name}.json").read_text()))
+    assert (results / f"{name}.md").read_text() == made, "write the page anew from its figures"

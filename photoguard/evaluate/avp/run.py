@@ -86,7 +86,7 @@ def evaluate_avp(
     `utkface.zip` and `things.zip`). `recognizers` are those to encrypt for, the first of them in every part;
     default: all that are there. `train_key` makes a key model. A part that an earlier run measured in the
     full size is kept when `quick` is asked for, but not the other way round. `page` is a second place for the
-    tables and the pictures, such as docs/results/avp.md: they show no face but NASA's portrait.
+    tables and the pictures, such as docs/avp-evaluation.md: they show no face but NASA's portrait.
     """
     out.mkdir(parents=True, exist_ok=True)
     names = ("quality", *avp_parts.PARTS)

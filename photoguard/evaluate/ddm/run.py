@@ -95,7 +95,7 @@ def evaluate_ddm(
     `data` is LFW's folder or zip, or a folder that holds `lfw.zip` (and may hold `recognizers/`,
     `perceptual/` and `wild.zip`). `networks` are further DDM weights by the name of their row, such as
     MSEDNet. What an earlier run of the same size left in `out` is kept, unless it was of other weights.
-    `page` is a second place for the tables and the sheet of covers, such as docs/results/ddm.md: they show no
+    `page` is a second place for the tables and the sheet of covers, such as docs/evaluation.md: they show no
     face but NASA's portrait. `toy` is the folder of a run of the toy experiment, to be shown on the page.
     """
     out.mkdir(parents=True, exist_ok=True)
