@@ -61,10 +61,16 @@ def anchors(page: Path) -> set[str]:
 
 @cache
 def commands() -> dict[str, set[str]]:
-    """The options of every command."""
+    """The options of every command, but not their earlier names."""
     found = reference._commands(typer.main.get_command(app), "photoguard")
     return {
-        path: {name for p in command.params for name in [*p.opts, *p.secondary_opts]} | {"--help"}
+        path: {"--help"}
+        | {
+            name
+            for p in command.params
+            for name in [*p.opts, *p.secondary_opts]
+            if not getattr(p, "hidden", False)
+        }
         for path, command in found
     }
 
