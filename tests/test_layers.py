@@ -67,6 +67,15 @@ def test_imports_point_downward(path: Path) -> None:
         assert other == own or LAYERS[other] < LAYERS[own], f"{own} may not import {other}"
 
 
+@pytest.mark.parametrize("path", sorted((PACKAGE / "cli").glob("*.py")), ids=lambda p: p.stem)
+def test_no_command_imports_another(path: Path) -> None:
+    """What two of them need lies in cli/shared; `main` registers them, and the reference prints them."""
+    found = {f"{name}." for name in imports(ast.parse(path.read_text()))}
+    others = {name for name in found if name.startswith("photoguard.cli.")}
+    if path.stem not in ("main", "reference"):
+        assert all(name.startswith("photoguard.cli.shared.") for name in others), f"{path.stem}: {others}"
+
+
 @pytest.mark.parametrize("own", NO_TORCH)
 def test_modules_that_must_start_fast_or_stay_small_never_import_torch(own: str) -> None:
     for path in modules():

@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from photoguard import files
-from photoguard.cli.protecting import recognizer_names
 from photoguard.cli.shared import options
+from photoguard.cli.shared.options import recognizer_names
 from photoguard.cli.shared.voice import Voice, guarded
 from photoguard.files import limits
 
@@ -26,7 +26,8 @@ def match(
     recognizer: Annotated[
         str | None,
         typer.Option(
-            "--recognizer", help="Who is asked, as `recognizers list` names it; the one that ships."
+            "--recognizer",
+            help="The recognizer, as `recognizers list` names it; default: the one that ships.",
         ),
     ] = None,
     threshold: Annotated[
@@ -35,7 +36,7 @@ def match(
             "--threshold",
             min=-1.0,
             max=1.0,
-            help="Cosine from which two faces count as one person; what LFW's pairs say when left out.",
+            help="Cosine from which two faces count as one person; default: measured on LFW's pairs.",
         ),
     ] = None,
     json: options.Json = False,

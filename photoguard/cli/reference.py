@@ -26,7 +26,8 @@ def page() -> str:
         names = " ".join(str(p.name).upper() for p in arguments)
         parts.append(f"## {path}\n\n`{path} [OPTIONS]{' ' + names if names else ''}`\n\n{command.help}\n")
         rows = [(f"`{str(p.name).upper()}`", getattr(p, "help", "")) for p in arguments]
-        rows += [(_option(p), p.help) for p in command.params if p.param_type_name == "option"]
+        shown = [p for p in command.params if p.param_type_name == "option" and not p.hidden]
+        rows += [(_option(p), p.help) for p in shown]
         parts.append("| | |\n|---|---|\n" + "".join(f"| {name} | {text} |\n" for name, text in rows if text))
     parts.append("## Exit codes\n\n| code | meaning |\n|---|---|\n" + "".join(_exit_codes()))
     return "\n".join(parts)

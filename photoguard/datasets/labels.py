@@ -155,7 +155,7 @@ def _column(rows: list[dict[str, str]], name: str) -> tuple[Attribute, NDArray[n
             values = [classes[float(value) >= float(bound)] for value in values]
         except ValueError:
             raise UsageError(
-                f"{name} compares what is no number", "a bound needs a column of numbers"
+                f"{name} compares values that are not numbers", "a bound needs a column of numbers"
             ) from None
         name = f"{real}>={bound.strip()}"
     else:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -21,10 +21,13 @@ from torch import Tensor
 
 from photoguard import weights
 from photoguard.errors import DamagedError, QualityError
-from photoguard.methods import Pixels, Sealed, Settings, checked, digest
+from photoguard.methods import Sealed, Settings, checked, digest
 from photoguard.methods.ddm.maps import Codes, pack_maps, unpack_maps
 from photoguard.methods.patches import PNG, WEBP, compress, decompress
 from photoguard.nets import ddm as nets
+
+if TYPE_CHECKING:
+    from photoguard.methods import Pixels
 
 LEAST, SIDE = 128, 512  # pixels: smaller and larger faces go through the network at these longer sides
 BATCH_PIXELS = 4 * SIDE * SIDE  # as many patches at once as that; about 300 MB of activations
