@@ -15,14 +15,26 @@ LAYERS = {
     "errors": 0,
     "interruption": 1, "files": 1, "nets": 1, "looks": 1,
     "photos": 2, "weights": 2, "datasets": 2,
-    "formats": 3, "detection": 3,
-    "recognizers": 4,
+    "formats": 3, "graphs": 3,
+    "detection": 4, "recognizers": 4,
     "methods": 5, "covering": 5, "opening": 5,
     "protect": 6, "match": 6, "reveal": 7,
     "batch": 8, "train": 8, "evaluate": 8,
     "cli": 9,
 }  # fmt: skip
-NO_TORCH = ("errors", "interruption", "files", "photos", "formats", "looks", "covering", "opening", "cli")
+NO_TORCH = (
+    "errors",
+    "interruption",
+    "files",
+    "photos",
+    "formats",
+    "looks",
+    "graphs",
+    "detection",
+    "covering",
+    "opening",
+    "cli",
+)
 BARE_MACHINE = {"torch", "numpy", "PIL", "tqdm", "typer", "safetensors"}  # all that nets and train may need
 
 

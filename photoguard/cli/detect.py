@@ -67,6 +67,7 @@ def detect(
             "score": round(face.score, 4),
             "certain": face.certain,
             "rotation": face.rotation,
+            "found_by": list(face.found_by),
             "landmarks": [[round(x, 1), round(y, 1)] for x, y in face.landmarks],
         }
         voice.result(text, record)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from photoguard.datasets.pictures import Picture
 from photoguard.errors import UnreadableError, UsageError
 from photoguard.files import read_file, shown
-from photoguard.nets.obfuscator import Attribute
+from photoguard.nets.obfuscator_config import Attribute
 
 UTKFACE = "utkface"  # in place of a file: the names of the pictures are the labels
 GENDERS = ("male", "female")
