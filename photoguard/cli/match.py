@@ -47,7 +47,7 @@ def match(
     """Tell how alike two pictures are to a recognizer: whether a chip still works, and for whom."""
     voice = Voice(json, quiet, verbose)
     from photoguard.match import THRESHOLDS, compare
-    from photoguard.recognizers import embedder
+    from photoguard.recognizers.embedder import embedder  # the package has a module of that name too
 
     (name,) = recognizer_names([recognizer] if recognizer else [])
     same = THRESHOLDS.get(name) if threshold is None else threshold
