@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import PORTRAIT
 from PIL import Image
+from support.places import PORTRAIT
 
 from photoguard import covering, looks, protect, weights
 from photoguard.errors import DamagedError

@@ -1,4 +1,7 @@
-"""The graphs that ship say what the networks say, and nothing that is altered runs."""
+"""The graphs that ship say what the networks say, and nothing that is altered runs.
+
+Covers: train.graphs, detection.checkpoints, methods.quantization, recognizers.embedder.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import ROOT
 from hypothesis import given
 from hypothesis import strategies as st
+from support.places import ROOT
 
 from photoguard import graphs, weights
 from photoguard.detection import checkpoints

@@ -183,7 +183,7 @@ class Restoring:
             with files.staged(task.public.parent, force, self.secret) as stage:
                 # Never wider than the original's.
                 mode = 0o666 if restored.mode < 0 else restored.mode & 0o666
-                stage.add(task.public.name, images.encode_restored(restored.photo), mode)
+                stage.add(task.public.name, images.encode_restored(restored.photo), at_most=mode)
                 stage.publish()
             record["restored"] = str(task.public)
             if self.parts is not None:
