@@ -3,7 +3,7 @@
     python -m photoguard.train.ddm --data FACES.zip --hold-out 1000 --out runs/ddm
     torchrun --nproc-per-node 4 -m photoguard.train.ddm --data FACES.zip --out runs/ddm
 
-FACES is a folder or zip of face crops. docs/training.md says what the shipped weights cost.
+FACES is a folder or zip of face crops. docs/development/training-ddm.md says what the shipped weights cost.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Config:
     objective: str = "bound"  # or "paper" (as published), "msed" (Eq. 13), "plain" (Table 4)
     steps: int = 6000
     seed: int = 1
-    peak_rate: float = 5e-4  # Adam; faster ones undid the principal start, see docs/training.md
+    peak_rate: float = 5e-4  # Adam; faster ones undid the principal start (training-ddm.md)
     warm_up: int = 200
     clip: float = 0.05  # norm of the gradient: the first wrong private maps otherwise throw the decoder off
     average: float = 0.998  # of the weights, over about the last 500 steps

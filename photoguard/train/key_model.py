@@ -4,7 +4,7 @@
     photoguard train key-model --data FACES.zip --preset paper       # as published: batch 1, 4 epochs, a GPU
 
 Any pictures will do, also procedural ones. A generator is half of a key model; the other half is 32 random
-bytes, without which its owner's pictures stay shuffled (docs/avp.md).
+bytes, without which its owner's pictures stay shuffled (docs/methods/avp.md).
 """
 
 from __future__ import annotations

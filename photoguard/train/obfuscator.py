@@ -4,7 +4,7 @@
         --private gender,race --hold-out 2000 --out runs/obfuscator
     torchrun --nproc-per-node 4 -m photoguard.train.obfuscator --data ... (the same)
 
-FACES is a folder or zip of aligned face crops. docs/obfuscator.md says what the shipped weights cost.
+FACES is a folder or zip of aligned face crops. docs/methods/obfuscator.md says what the shipped weights cost.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@
 
 FACES is a folder or zip of pictures with a face each; teachers are installed recognizers. The student starts
 from chance and sees no weight of theirs, only what they answer to each picture, changed and mixed as it sees
-it itself. docs/training.md says what the shipped weights cost.
+it itself. docs/development/recognizers.md says what the shipped weights cost.
 """
 
 from __future__ import annotations

@@ -518,7 +518,7 @@ def lfw_landmarks(tmp_path_factory):
 @pytest.mark.data
 @pytest.mark.parametrize("name", REAL)
 def test_a_real_recognizer_recognizes(tmp_path, lfw_landmarks, name):
-    """Two folds of LFW; docs/recognizers.md has all ten."""
+    """Two folds of LFW; docs/development/recognizers.md has all ten."""
     if "PHOTOGUARD_DATA" not in os.environ:
         pytest.skip("PHOTOGUARD_DATA does not name the folder with the real data")
     if name == "mobilefacenet-112":

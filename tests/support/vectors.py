@@ -1,4 +1,4 @@
-"""The test vectors of docs/format.md as values, and what reads each kind of them."""
+"""The test vectors of docs/spec/format.md as values, and what reads each kind of them."""
 
 from __future__ import annotations
 

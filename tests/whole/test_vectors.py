@@ -1,4 +1,4 @@
-"""The test vectors of docs/format.md: every file is read as it says and ends as it says."""
+"""The test vectors of docs/spec/format.md: every file is read as it says and ends as it says."""
 
 from __future__ import annotations
 
