@@ -91,13 +91,7 @@ def protect(
     photo = replace(photo, icc=icc, notices=(*photo.notices, *photo.metadata.notices, *of_profile))
     found = find(photo, options)
     covered = select(found, options)
-    faces: list[Face | None] = [found[n - 1] for n in covered]
-    boxes = [_region(face.box.grown(options.margin), photo) for face in faces if face]
-    boxes += [_region(box, photo) for box in options.regions]
-    faces += [None] * len(options.regions)
-    owners = Owners.of(boxes)
-    own = [number for number in range(len(boxes)) if owners.mask(number).any()]  # others cover the rest
-    boxes, faces = [boxes[n] for n in own], [faces[n] for n in own]
+    boxes, faces = _places(photo, [found[n - 1] for n in covered], options)
     if not boxes:
         raise no_face(source)
     envelope.refuse_area(boxes, photo.width, photo.height)
@@ -175,6 +169,16 @@ def select(found: Sequence[Face], options: Options) -> tuple[int, ...]:
     elif options.faces == "largest" and found:
         numbers = [max(numbers, key=lambda n: found[n - 1].box.area)]
     return tuple(sorted({*numbers} - {*options.keep}))
+
+
+def _places(photo: Photo, shown: Sequence[Face], options: Options) -> tuple[list[Box], list[Face | None]]:
+    """The boxes to cover, faces first and then regions, and the face in each, if there is one."""
+    faces: list[Face | None] = [*shown, *([None] * len(options.regions))]
+    boxes = [_region(face.box.grown(options.margin), photo) for face in shown]
+    boxes += [_region(box, photo) for box in options.regions]
+    owners = Owners.of(boxes)
+    own = [number for number in range(len(boxes)) if owners.mask(number).any()]  # others cover the rest
+    return [boxes[n] for n in own], [faces[n] for n in own]
 
 
 def _region(box: Box, photo: Photo) -> Box:

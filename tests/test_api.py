@@ -1,4 +1,7 @@
-"""photoguard as a library: the same files as the command line's, in memory, and nothing else touched."""
+"""photoguard as a library: the same files as the command line's, in memory, and nothing else touched.
+
+Covers: arguments, identity, chips, obfuscate.
+"""
 
 from __future__ import annotations
 
@@ -155,7 +158,7 @@ def hook(event, args):
         if writes or path.startswith(os.getcwd()):
             touched.append(path)
     elif event in ("os.mkdir", "os.rename", "os.remove", "os.listdir", "os.scandir"):
-        if str(args[0]).startswith(os.getcwd()):
+        if str(args[0]).startswith(os.getcwd()) and args[0] != os.getcwd():  # which imports look into
             touched.append(args[0])
 sys.addaudithook(hook)
 me = photoguard.Identity.generate()

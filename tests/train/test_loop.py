@@ -1,4 +1,7 @@
-"""The loop of every training: whole steps, Ctrl-C, ends by steps or seconds, and what it writes down."""
+"""The loop of every training: whole steps, Ctrl-C, ends by steps or seconds, and what it writes down.
+
+Covers: train.flags.
+"""
 
 from __future__ import annotations
 
