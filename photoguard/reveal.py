@@ -42,9 +42,9 @@ class Restored:
     notices: tuple[str, ...] = ()
 
     @property
-    def file_mode(self) -> int | None:
-        """The permissions of the restored file: never wider than the original's; None: as the umask says."""
-        return None if self.mode < 0 else self.mode & 0o666
+    def file_mode(self) -> int:
+        """The widest permissions of the restored file: never wider than the original's."""
+        return 0o666 if self.mode < 0 else self.mode & 0o666
 
 
 def restore(

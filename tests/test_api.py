@@ -12,8 +12,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import PORTRAIT, ROOT, Shell
-from nursery_obfuscator import players
+from support.obfuscators import players
+from support.places import PORTRAIT, ROOT
+from support.shell import Shell
 
 import photoguard as library
 from photoguard import weights

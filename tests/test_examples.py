@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
+from support.places import ROOT
 
 SAYS = {
     "protect_and_restore": ["face 1: ", "1 face open, exact True, made by you"],

@@ -181,7 +181,9 @@ class Restoring:
         }  # fmt: skip
         if self.write:
             with files.staged(task.public.parent, force, self.secret) as stage:
-                stage.add(task.public.name, images.encode_restored(restored.photo), restored.file_mode)
+                stage.add(
+                    task.public.name, images.encode_restored(restored.photo), at_most=restored.file_mode
+                )
                 stage.publish()
             record["restored"] = str(task.public)
             if self.parts is not None:
