@@ -72,7 +72,7 @@ class RestoredPhoto:
     """`you`, a name from `known`, or None for somebody unknown."""
     notices: tuple[str, ...]
     mode: int
-    """Permissions for its file: the original's, if they are known."""
+    """The widest permissions for its file: the original's, if they are known."""
 
     def save(self, path: Path | str, *, force: bool = False) -> None:
         """Write the picture to a file."""
@@ -268,13 +268,13 @@ def read_features(
     return obfuscate.answers(obfuscate.load_model(weights), file)
 
 
-def _write(folder: Path, outputs: Mapping[str, bytes], force: bool, mode: int = 0o666) -> None:
+def _write(folder: Path, outputs: Mapping[str, bytes], force: bool, at_most: int = 0o666) -> None:
     """Put files in place together, once they are proven to lie on disk as they should."""
     if not force:
         for name in outputs:
             files.refuse_existing(folder / name)
     with files.staged(folder, force) as stage:
         for name, data in outputs.items():
-            if stage.add(name, data, at_most=mode).read_bytes() != data:
+            if stage.add(name, data, at_most=at_most).read_bytes() != data:
                 raise DamagedError(f"{files.shown(folder / name)} did not survive being written")
         stage.publish()

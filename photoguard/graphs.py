@@ -103,6 +103,8 @@ def _opened(name: str, model: bytes | str, values: Arrays, count: int) -> Graph:
 
 @cache
 def _runtime() -> Any:
+    # Otherwise release 1.32 keeps a device id and a store for telemetry in the user's home.
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     try:
         import onnxruntime
     except ImportError as error:
