@@ -2,8 +2,8 @@
 
 Beside the outputs of each folder lies a hidden file with a sealed JSON object a line, only added to:
 
-    {"to": "a.pub.png", "begun": true, "photo": DIGEST, "as": DIGEST}
-    {"to": "a.pub.png", "files": {"a.pub.png": 81234, "a.priv": 712}, "photo": DIGEST, "as": DIGEST}
+    {"to": "a.pub.png", "from": "a.jpg", "begun": true, "photo": DIGEST, "as": DIGEST}
+    {"to": "a.pub.png", "from": "a.jpg", "files": {"a.pub.png": 81234, "a.priv": 712}, "photo": DIGEST, ...}
 
 The first is on disk before the photo is worked on: outputs that exist beside such a line alone are the run's
 own, whole because they are put in place together. Lines are encrypted with a secret of the user and padded,
@@ -103,6 +103,10 @@ class Journal:
             self.done(task, [task.public.parent / name for name in names])
         return Skipped(tuple(names))
 
+    def source(self, task: Task) -> str | None:
+        """The name of the photo that an earlier run noted for a task's public file."""
+        return self._folder(task.public.parent).get(task.public.name, {}).get("from")
+
     def _compare(self, task: Task, line: Mapping[str, Any]) -> None:
         name = files.shown(task.source)
         if line["as"] != self._settings():
@@ -124,7 +128,7 @@ class Journal:
                 digests = self._digests(task.source)
             except UnreadableError:  # the work itself says so, and the others go on
                 continue
-            line = {"to": task.public.name, **digests, "as": self._settings()}
+            line = {"to": task.public.name, "from": task.source.name, **digests, "as": self._settings()}
             lines[task.public.parent].append(line | ({"begun": True} if fresh else {}))
         for folder, added in lines.items():
             self._add(folder, added, durable=True)

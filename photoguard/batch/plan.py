@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -13,6 +13,8 @@ from photoguard.errors import UsageError
 
 # folder, whether to look into subfolders, which of them to leave out -> files
 Listing = Callable[[Path, bool, Callable[[Path], bool]], list[Path]]
+# task -> name of the photo that an earlier run noted for its public file, where it is known
+Noted = Callable[["Task"], str | None]
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,9 @@ def _fits(path: PurePath, pattern: str) -> bool:
     return fnmatchcase(path.as_posix(), pattern.rstrip("/")) or fnmatchcase(path.name, pattern.rstrip("/"))
 
 
-def plan(inputs: Sequence[Path], output: Path | None, selection: Selection) -> list[Task]:
+def plan(
+    inputs: Sequence[Path], output: Path | None, selection: Selection, noted: Noted = lambda _: None
+) -> list[Task]:
     """Every photo with its own output; folders are mirrored below an output folder."""
     pairs = list(_pairs(inputs, selection, files.photos_in))
     if not pairs:
@@ -72,16 +76,40 @@ def plan(inputs: Sequence[Path], output: Path | None, selection: Selection) -> l
                 f"{files.shown(output)} must end in .png", "public pictures are PNG: NAME.pub.png"
             )
         return [Task(inputs[0], output)]
-    folders = [source.parent if output is None else output.joinpath(*below.parts) for source, below in pairs]
-    sources = [source for source, _ in pairs]
-    claims = Counter(
-        (folder, files.public_name(source)) for folder, source in zip(folders, sources, strict=True)
-    )
-    tasks = []
-    for folder, source in zip(folders, sources, strict=True):
-        shared = claims[folder, files.public_name(source)] > 1
-        tasks.append(Task(source, folder / files.public_name(source, whole_name=shared)))
-    return _distinct(tasks)
+    claims: dict[Path, list[Path]] = defaultdict(list)
+    for source, below in pairs:
+        folder = source.parent if output is None else output.joinpath(*below.parts)
+        claims[folder / files.public_name(source)].append(source)
+    tasks = {
+        task.source: task
+        for public, sources in claims.items()
+        for task in _named(
+            public, sources, lambda task: task.public not in claims and _keeps(task, noted), noted
+        )
+    }
+    return _distinct([tasks[source] for source, _ in pairs])
+
+
+def _named(
+    public: Path, sources: Sequence[Path], keeps: Callable[[Task], bool], noted: Noted
+) -> Iterator[Task]:
+    """Photos that claim one short name: an output that is there keeps its name, newcomers get the longer."""
+    longer = [
+        Task(source, public.with_name(files.public_name(source, whole_name=True))) for source in sources
+    ]
+    short = [Task(source, public) for source in sources]
+    if len(sources) == 1:
+        yield longer[0] if keeps(longer[0]) and not _keeps(short[0], noted) else short[0]
+        return
+    both = list(zip(short, longer, strict=True))
+    owners = [one for one, other in both if _keeps(one, noted) and not keeps(other)]
+    # Without a note it is open whose output is there: the first in name order will say that it is in the way.
+    yield from (one if one in owners[:1] else other for one, other in both)
+
+
+def _keeps(task: Task, noted: Noted) -> bool:
+    """Whether an output is there that is, as far as anybody knows, of this photo."""
+    return files.is_there(task.public) and noted(task) in (None, task.source.name)
 
 
 def plan_restoring(inputs: Sequence[Path], output: Path | None, selection: Selection) -> list[Task]:

@@ -182,7 +182,8 @@ def encrypt(
     _check_avp(method, recognizer, key_model, robust, cosine)
     chosen, kept, regions = _faces(faces), face_numbers(keep, "--keep"), tuple(map(_box, region or []))
     inputs = albums.without_outputs(voice, albums.named(photos, files_from))
-    tasks = batch.plan(inputs, output, albums.selection(recursive, include, exclude, files_from))
+    chosen_files = albums.selection(recursive, include, exclude, files_from)
+    tasks = batch.plan(inputs, output, chosen_files, albums.photos_noted(voice))
     album = albums.Album(tasks, albums.is_many(tasks, inputs), jobs, force, None, no_face, cluster)
     if album.many and (isinstance(chosen, tuple) or keep):
         raise UsageError("face numbers belong to one photo", "give one photo, or use --faces all or largest")

@@ -72,3 +72,37 @@ def test_links_out_of_the_tree_are_not_followed(album: Path, tmp_path: Path) -> 
     (album / "folder").symlink_to(tmp_path / "private")
     found = [task.source.name for task in batch.plan([album], None, batch.Selection(True))]
     assert "in.png" in found and "out.png" not in found and "diary.png" not in found
+
+
+def test_names_do_not_depend_on_photos_that_come_later(tmp_path: Path) -> None:
+    """Whoever has an output keeps its name; only newcomers get the longer one."""
+    notes: dict[str, str] = {}
+
+    def names(write: bool = True) -> dict[str, str]:
+        tasks = batch.plan([tmp_path], None, batch.Selection(), lambda task: notes.get(task.public.name))
+        for task in tasks if write else ():
+            task.public.write_bytes(b"x")
+            notes[task.public.name] = task.source.name
+        return {task.source.name: task.public.name for task in tasks}
+
+    (tmp_path / "b.bmp").write_bytes(b"x")
+    assert names() == {"b.bmp": "b.pub.png"}
+    (tmp_path / "b.ace.jpg").write_bytes(b"x")
+    (tmp_path / "b.avif").write_bytes(b"x")  # in name order before it
+    grown = {"b.ace.jpg": "b.ace.pub.png", "b.avif": "b.avif.pub.png", "b.bmp": "b.pub.png"}
+    assert names() == grown and names() == grown
+    (tmp_path / "b.bmp").unlink()
+    assert names(write=False)["b.avif"] == "b.avif.pub.png", "nor on photos that are gone"
+    (tmp_path / "b.bmp").write_bytes(b"x")
+    notes.clear()
+    assert names(write=False) == grown, "without notes too"
+
+
+def test_a_longer_name_that_is_another_photos_short_one(tmp_path: Path) -> None:
+    for name in ("a.png", "a.png.jpg", "a.pub.png", "a.png.pub.png"):
+        (tmp_path / name).write_bytes(b"x")
+    tasks = batch.plan([tmp_path], None, batch.Selection())
+    assert {task.source.name: task.public.name for task in tasks} == {
+        "a.png": "a.pub.png",
+        "a.png.jpg": "a.png.pub.png",
+    }
