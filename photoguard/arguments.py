@@ -68,7 +68,8 @@ def read_private(picture: File, private: File | Sequence[File] | None) -> dict[s
             return {}
         path = place(picture)
         stem = files.stem_of(path, files.PUBLIC_SUFFIX)
-        return limits.read_private(files.private_files(path.parent).get(stem, ()))
+        beside = [files.private_files(folder).get(stem, ()) for folder in files.private_folders(path.parent)]
+        return limits.read_private([file for found in beside for file in found])
     given: Sequence[File] = several(private)
     found = limits.read_private([place(file) for file in given if not isinstance(file, bytes)])
     return found | {

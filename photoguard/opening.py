@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
+from photoguard import files
 from photoguard.errors import PhotoguardError, UsageError, WrongKeyError
+from photoguard.files import limits
 from photoguard.formats import identities
 from photoguard.formats.identities import Ask, Identity
 from photoguard.formats.private import PrivateFile
 
 YOU = "you"
+MOST = 1000  # private files of a folder that are tried for a picture whose name tells nothing
 Makers = Mapping[bytes, str]  # the public keys of known signers, and what to call them
 
 
@@ -79,3 +83,28 @@ def _rank(file: PrivateFile, makers: Makers) -> int:
 def _sealing(file: PrivateFile) -> object:
     """What private files of one sealing have in common."""
     return file.seal or (file.photo_id, file.picture)
+
+
+Shelf = dict[bytes, list[Path]]  # private files by photo id and by fingerprint of the picture
+
+
+def shelve(folder: Path, keys: Sequence[Identity]) -> Shelf:
+    """The private files of a folder that these keys open, whatever they are called.
+
+    The first in name order only, so that a folder full of them costs seconds; none that need a passphrase.
+    """
+    found: Shelf = {}
+    paths = [path for paths in files.private_files(folder).values() for path in paths]
+    for path in sorted(set(paths))[:MOST]:
+        for data in limits.read_private([path]).values():
+            try:
+                if isinstance(data, PhotoguardError) or identities.stanzas(identities.dearmored(data)) == [
+                    "scrypt"
+                ]:
+                    continue
+                file = PrivateFile.from_bytes(identities.unseal(data, keys))
+            except PhotoguardError:  # not to be opened, or damaged: no picture is missing it
+                continue
+            for known in (file.photo_id, file.picture):
+                found.setdefault(known, []).append(path)
+    return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -229,37 +230,42 @@ def protect_file(
     signer: Signer | None = None,
     proof: Sequence[Identity] = (),
     force: bool = False,
+    heals: bool = False,
     tidy: bool = True,
     secret: bytes | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Protection:
     """Protect one file: all outputs are written, checked as they lie on disk, then put in place together.
 
-    `tidy` first finishes what killed runs left in the folder, which costs as much as the folder is long. It
-    can do so where they and this run have the user's `secret`; without one it only names what they left.
+    The private file may have a folder of its own; then it is put in place first, and `heals` says that one
+    that lies there alone is a killed run's. `tidy` first finishes what killed runs left in the folders, which
+    costs as much as they are long. It can do so where they and this run have the user's `secret`; without one
+    it only names what they left.
     """
-    if public.parent != private.parent:
-        raise UsageError("the public and the private file must be in one folder", "move one afterwards")
+    folders = dict.fromkeys((private.parent, public.parent)) if tidy else ()
     # first: what they left decides which outputs exist
-    left = files.finish_killed_runs(public.parent, secret).notices if tidy else ()
+    left = tuple(line for folder in folders for line in files.finish_killed_runs(folder, secret).notices)
     first_chip = (files.chip_beside(public, 1),) if options.settings.chips else ()
     for target in (public, private, *first_chip):
         if files.is_same(target, source):
             raise UsageError(f"{files.shown(target)} is the photo itself", "choose another name with -o")
-        if not force:
+        if not (force or (heals and target == private)):
             files.refuse_existing(target)
     data, mode = limits.read_picture(source, options.max_pixels), permissions(source)
     protection = protect(data, source, options, recipients, signer, progress, mode)
     del data
-    with files.staged(public.parent, force, secret) as stage:
+    with ExitStack() as stages:
+        stage = hidden = stages.enter_context(files.staged(public.parent, force, secret))
+        if private.parent != public.parent:
+            hidden = stages.enter_context(files.staged(private.parent, force or heals, secret))
         picture = stage.add(public.name, protection.public_bytes())
-        sealed_file = stage.add(private.name, protection.private_bytes(recipients))
+        sealed_file = hidden.add(private.name, protection.private_bytes(recipients))
         check_written(picture.read_bytes(), sealed_file.read_bytes(), protection, proof)
         for number, chip in protection.chips.items():
             name = files.chip_beside(public, number).name
             written = stage.add(name, images.encode_lossless(chip.pixels)).read_bytes()
             chips.check_written(written, chip, f"the chip of face {number}", proof)
-        stage.publish()
+        stage.publish() if hidden is stage else files.publish_apart(hidden, stage)
     return replace(protection, notices=(*protection.notices, *left))
 
 

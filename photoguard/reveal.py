@@ -75,6 +75,14 @@ def restore(
     return replace(restored, made_by=opened.made_by, notices=(*opened.notices, *restored.notices))
 
 
+def identify(picture: bytes, max_pixels: int = limits.PIXEL_CAP) -> bytes:
+    """What the private files of a picture know it by: its photo id, or without a carrier its fingerprint."""
+    chunk = png.public_chunk(picture)
+    if chunk is not None:
+        return envelope.PublicFile.from_bytes(chunk).photo_id
+    return sealed.fingerprint(images.decode(picture, "the picture", max_pixels))
+
+
 def reveal(
     picture: bytes,
     private: Sequence[PrivateFile],

@@ -1,12 +1,13 @@
 """Many photos: which ones, over how many processes, and going on after an interruption."""
 
 from photoguard.batch import cluster
+from photoguard.batch.journal import NAME as JOURNAL
 from photoguard.batch.journal import Journal, Skipped
 from photoguard.batch.plan import Selection, Task, plan, plan_restoring
 from photoguard.batch.pool import Outcome, Pool, run
 from photoguard.batch.resume import resumed, tidy
 
 __all__ = [
-    "Journal", "Outcome", "Pool", "Selection", "Skipped", "Task",
+    "JOURNAL", "Journal", "Outcome", "Pool", "Selection", "Skipped", "Task",
     "cluster", "plan", "plan_restoring", "resumed", "run", "tidy",
 ]  # fmt: skip

@@ -117,5 +117,10 @@ def _absolute(task: Task) -> Task:
         return path.absolute()
 
     return replace(
-        task, source=whole(task.source), public=whole(task.public), secrets=tuple(map(whole, task.secrets))
+        task,
+        source=whole(task.source),
+        public=whole(task.public),
+        secrets=tuple(map(whole, task.secrets)),
+        lairs=tuple(map(whole, task.lairs)),
+        apart=None if task.apart is None else whole(task.apart),
     )

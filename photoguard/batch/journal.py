@@ -1,6 +1,7 @@
 """What earlier runs finished, so that a run that was cut off goes on where it was.
 
-Beside the outputs of each folder lies a hidden file with a sealed JSON object a line, only added to:
+Beside the outputs of each folder (beside the private ones, where those lie apart) is a hidden file with a
+sealed JSON object a line, only added to:
 
     {"to": "a.pub.png", "from": "a.jpg", "begun": true, "photo": DIGEST, "as": DIGEST}
     {"to": "a.pub.png", "from": "a.jpg", "files": {"a.pub.png": 81234, "a.priv": 712}, "photo": DIGEST, ...}
@@ -80,7 +81,7 @@ class Journal:
 
         With `note`, what a killed run finished without saying so is said now.
         """
-        line = self._folder(task.public.parent).get(task.public.name)
+        line = self._folder(task.home).get(task.public.name)
         if line is None:
             return None
         names = line.get("files")
@@ -92,20 +93,20 @@ class Journal:
             ):  # perhaps not whole: the work looks, and does it again if need be
                 return None
             names = {path.name: path.stat().st_size for path in task.certain}  # killed before it was noted
-        elif names and not any(files.is_there(task.public.parent / name) for name in names):
+        elif names and not any(files.is_there(task.output(name)) for name in names):
             return None  # removed by somebody who wants them anew
         self._compare(task, line)
-        if any(not _has_size(task.public.parent / name, size) for name, size in names.items()):
+        if any(not _has_size(task.output(name), size) for name, size in names.items()):
             raise OutputExistsError(
                 f"the outputs of {files.shown(task.source)} were changed or are missing in part", REDO
             )
         if note and "files" not in line:
-            self.done(task, [task.public.parent / name for name in names])
+            self.done(task, [task.output(name) for name in names])
         return Skipped(tuple(names))
 
     def source(self, task: Task) -> str | None:
         """The name of the photo that an earlier run noted for a task's public file."""
-        return self._folder(task.public.parent).get(task.public.name, {}).get("from")
+        return self._folder(task.home).get(task.public.name, {}).get("from")
 
     def _compare(self, task: Task, line: Mapping[str, Any]) -> None:
         name = files.shown(task.source)
@@ -120,7 +121,7 @@ class Journal:
         lines: dict[Path, list[dict[str, Any]]] = defaultdict(list)
         begun = []
         for task in tasks:
-            before = self._folder(task.public.parent).get(task.public.name, {})
+            before = self._folder(task.home).get(task.public.name, {})
             ours = bool(before.get("begun")) and "files" not in before  # a killed run had it in hand
             fresh = not forced and (ours or not any(map(files.is_there, task.certain)))
             begun.append(replace(task, fresh=fresh))
@@ -129,7 +130,7 @@ class Journal:
             except UnreadableError:  # the work itself says so, and the others go on
                 continue
             line = {"to": task.public.name, "from": task.source.name, **digests, "as": self._settings()}
-            lines[task.public.parent].append(line | ({"begun": True} if fresh else {}))
+            lines[task.home].append(line | ({"begun": True} if fresh else {}))
         for folder, added in lines.items():
             self._add(folder, added, durable=True)
         return begun
@@ -140,12 +141,12 @@ class Journal:
             sizes = {path.name: path.stat().st_size for path in outputs}
         except OSError:  # somebody has moved them meanwhile: nothing to go on from
             return
-        before = self._folder(task.public.parent).get(task.public.name)
+        before = self._folder(task.home).get(task.public.name)
         if before is None:  # the photo could not be read when it was begun
             return
         # as the photo was before the work: one that is edited meanwhile has changed since
         line = {key: value for key, value in before.items() if key != "begun"} | {"files": sizes}
-        self._add(task.public.parent, [line], durable=False)
+        self._add(task.home, [line], durable=False)
 
     def _folder(self, folder: Path) -> dict[str, dict[str, Any]]:
         if folder in self._lines:

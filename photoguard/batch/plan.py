@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePath
 
@@ -15,6 +15,7 @@ from photoguard.errors import UsageError
 Listing = Callable[[Path, bool, Callable[[Path], bool]], list[Path]]
 # task -> name of the photo that an earlier run noted for its public file, where it is known
 Noted = Callable[["Task"], str | None]
+Rename = Callable[[Path], str]  # photo -> a stem that says nothing of it
 
 
 @dataclass(frozen=True)
@@ -25,12 +26,28 @@ class Task:
     public: Path
     restores: bool = False
     fresh: bool = False  # no output was there when the run began: what is there now is the run's own
-    secrets: tuple[Path, ...] = ()  # for a picture to be restored: the private files beside it
+    secrets: tuple[Path, ...] = ()  # for a picture to be restored: its private files, found by name
+    lairs: tuple[Path, ...] = ()  # and the folders in which others of it may lie
+    apart: Path | None = None  # the folder of the private file, where it is not the public one's
 
     @property
     def private(self) -> Path:
-        """The private file beside the public one."""
-        return files.private_beside(self.public)
+        """The private file, beside the public one or apart."""
+        return files.private_beside(self.public, self.apart)
+
+    @property
+    def home(self) -> Path:
+        """The folder where notes on this task lie: never one that holds but public pictures."""
+        return self.apart or self.public.parent
+
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """Those it writes to, the private one first."""
+        return tuple(dict.fromkeys((self.home, self.public.parent)))
+
+    def output(self, name: str) -> Path:
+        """Where the output of this name lies."""
+        return (self.home if name == self.private.name else self.public.parent) / name
 
     @property
     def certain(self) -> tuple[Path, ...]:
@@ -63,9 +80,17 @@ def _fits(path: PurePath, pattern: str) -> bool:
 
 
 def plan(
-    inputs: Sequence[Path], output: Path | None, selection: Selection, noted: Noted = lambda _: None
+    inputs: Sequence[Path],
+    output: Path | None,
+    selection: Selection,
+    noted: Noted = lambda _: None,
+    private_to: Path | None = None,
+    rename: Rename | None = None,
 ) -> list[Task]:
-    """Every photo with its own output; folders are mirrored below an output folder."""
+    """Every photo with its own output; folders are mirrored below an output folder, and below `private_to`.
+
+    `rename` makes names that say nothing; then no folder's name is kept either.
+    """
     pairs = list(_pairs(inputs, selection, files.photos_in))
     if not pairs:
         raise _nothing("photo", selection)
@@ -75,11 +100,19 @@ def plan(
             raise UsageError(
                 f"{files.shown(output)} must end in .png", "public pictures are PNG: NAME.pub.png"
             )
-        return [Task(inputs[0], output)]
+        return [Task(inputs[0], output, apart=private_to)]
+    if rename is not None:
+        named = [
+            (source, (output or source.parent) / (rename(source) + files.PUBLIC_SUFFIX))
+            for source, _ in pairs
+        ]
+        return _distinct([Task(source, public, apart=private_to) for source, public in named])
     claims: dict[Path, list[Path]] = defaultdict(list)
+    apart: dict[Path, Path | None] = {}
     for source, below in pairs:
         folder = source.parent if output is None else output.joinpath(*below.parts)
         claims[folder / files.public_name(source)].append(source)
+        apart[source] = private_to.joinpath(*below.parts) if private_to is not None else None
     tasks = {
         task.source: task
         for public, sources in claims.items()
@@ -87,7 +120,7 @@ def plan(
             public, sources, lambda task: task.public not in claims and _keeps(task, noted), noted
         )
     }
-    return _distinct([tasks[source] for source, _ in pairs])
+    return _distinct([replace(tasks[source], apart=apart[source]) for source, _ in pairs])
 
 
 def _named(
@@ -112,8 +145,10 @@ def _keeps(task: Task, noted: Noted) -> bool:
     return files.is_there(task.public) and noted(task) in (None, task.source.name)
 
 
-def plan_restoring(inputs: Sequence[Path], output: Path | None, selection: Selection) -> list[Task]:
-    """Every public picture with the file it is restored to."""
+def plan_restoring(
+    inputs: Sequence[Path], output: Path | None, selection: Selection, lairs: Sequence[Path] = ()
+) -> list[Task]:
+    """Every public picture with the file it is restored to; `lairs` are further folders of private files."""
     secrets = [path for path in inputs if path.name.lower().endswith(files.PRIVATE_SUFFIX)]
     if secrets:
         raise UsageError(
@@ -124,18 +159,23 @@ def plan_restoring(inputs: Sequence[Path], output: Path | None, selection: Selec
     if not pairs:
         raise _nothing("public picture", selection)
     single = len(inputs) == 1 and not files.is_folder(inputs[0])
-    if output is not None and single and not files.means_folder(output):
-        if output.suffix.lower() != ".png":
-            raise UsageError(f"{files.shown(output)} must end in .png", "restored photos are PNG")
-        beside = files.private_files(inputs[0].parent).get(_stem(inputs[0]), ())
-        return [Task(inputs[0], output, restores=True, secrets=beside)]
-    private = {folder: files.private_files(folder) for folder in {source.parent for source, _ in pairs}}
+    target = output if output is not None and single and not files.means_folder(output) else None
+    if target is not None and target.suffix.lower() != ".png":
+        raise UsageError(f"{files.shown(target)} must end in .png", "restored photos are PNG")
+    beside = {folder: files.private_folders(folder) for folder in {source.parent for source, _ in pairs}}
+    found: dict[Path, dict[str, tuple[Path, ...]]] = {}
     tasks = []
     for source, below in pairs:
         folder = source.parent if output is None else output.joinpath(*below.parts)
-        target = folder / (_stem(source) + files.RESTORED_SUFFIX)
-        beside = private[source.parent].get(_stem(source), ())
-        tasks.append(Task(source, target, restores=True, secrets=beside))
+        public = target or folder / (_stem(source) + files.RESTORED_SUFFIX)
+        places = dict.fromkeys(
+            (*(lair.joinpath(*below.parts) for lair in lairs), *lairs, *beside[source.parent])
+        )
+        for place in places:
+            if place not in found:
+                found[place] = files.private_files(place)
+        named = tuple(path for place in places for path in found[place].get(_stem(source), ()))
+        tasks.append(Task(source, public, restores=True, secrets=named, lairs=tuple(places)))
     return _distinct(tasks)
 
 
@@ -144,7 +184,8 @@ def _stem(picture: Path) -> str:
 
 
 def _distinct(tasks: list[Task]) -> list[Task]:
-    doubles = [target for target, count in Counter(task.public for task in tasks).items() if count > 1]
+    outputs = Counter(path for task in tasks for path in task.certain)
+    doubles = [target for target, count in outputs.items() if count > 1]
     if doubles:
         raise UsageError(
             f"two inputs would both become {files.shown(doubles[0])}", "put them into separate folders"

@@ -249,7 +249,7 @@ class _Workers(Generic[Result]):
         self.suspects.extend(task for task, _ in self.running.values())
         self.running.clear()
         self.executor.shutdown()  # until all of its workers are gone, and with them what they hold
-        for folder in {task.public.parent for task in self.suspects}:
+        for folder in dict.fromkeys(folder for task in self.suspects for folder in task.folders):
             if folder.is_dir():  # the dead worker may have had whole outputs on their way
                 files.finish_killed_runs(folder, self.pool.secret)
         self.executor = _executor(self.work, self.pool.jobs)

@@ -55,7 +55,7 @@ def resumed(
 
 def tidy(tasks: Sequence[Task], secret: bytes | None) -> list[str]:
     """Finish, in every folder of the run, what killed runs and workers left, and say what was left alone."""
-    folders = dict.fromkeys(task.public.parent for task in tasks)
+    folders = dict.fromkeys(folder for task in tasks for folder in task.folders)
     return [notice for folder in folders for notice in files.finish_killed_runs(folder, secret).notices]
 
 

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from photoguard import files
 from photoguard.batch.plan import Task
-from photoguard.errors import PhotoguardError, UsageError
+from photoguard.errors import PhotoguardError, UsageError, WrongKeyError
 from photoguard.files import limits, remote
 from photoguard.formats import identities
 from photoguard.formats.identities import Ask, Identity, Recipients
 from photoguard.formats.signing import Signer
-from photoguard.opening import Makers
+from photoguard.opening import Makers, Shelf, shelve
 from photoguard.photos import png
 from photoguard.photos.metadata import Metadata, file_names
 from photoguard.protect import Options, Protection, protect_file
@@ -77,6 +77,7 @@ class Encrypting:
             signer=self.signer,
             proof=self.proof,
             force=self.force or may_replace(task),
+            heals=task.apart is not None and task.fresh and not files.is_there(task.public),
             tidy=self.tidy,
             secret=self.secret,
             progress=self.progress,
@@ -149,6 +150,7 @@ class Restoring:
     secret: bytes | None = field(default=None, repr=False)  # the user's, of stages
     passphrase: str | None = field(default=None, repr=False)  # of private files locked with one
     key_model: bytes | None = field(default=None, repr=False)  # a learned one, for AVP's learned chips
+    shelves: dict[Path, Shelf] = field(default_factory=dict, repr=False)  # of folders that were looked into
     ask: Ask | None = None  # for it, where a person can be asked: not in other processes
 
     def load(self) -> None:
@@ -192,11 +194,34 @@ class Restoring:
         return Report(record, outputs, len(restored.opened), len(data), (*notices, *restored.notices))
 
     def _restored(self, task: Task, data: bytes) -> Restored:
+        if self.private:
+            return self._opened(task, data, self.private)
+        if not task.secrets:
+            return self._opened(task, data, self._of_photo(task, data))
+        try:
+            return self._opened(task, data, task.secrets)
+        except WrongKeyError:
+            others = [path for path in self._of_photo(task, data) if path not in task.secrets]
+            if not others:
+                raise
+            return self._opened(task, data, others)
+
+    def _of_photo(self, task: Task, data: bytes) -> list[Path]:
+        """Private files that say inside that they are this picture's, whatever they or it are called."""
+        from photoguard import reveal
+
+        photo = reveal.identify(data, self.max_pixels)
+        for lair in task.lairs:
+            if lair not in self.shelves:
+                self.shelves[lair] = shelve(lair, self.identities)
+        return [path for lair in task.lairs for path in self.shelves[lair].get(photo, ())]
+
+    def _opened(self, task: Task, data: bytes, private: Sequence[Path]) -> Restored:
         from photoguard import reveal
 
         return reveal.restore(
             data,
-            limits.read_private(self.private or task.secrets),
+            limits.read_private(private),
             self.identities,
             self._asked(),
             self.makers,

@@ -14,7 +14,7 @@ from photoguard.cli.shared.keyring import (
     stage_secret,
 )
 from photoguard.cli.shared.options import Pictures
-from photoguard.cli.shared.restoring import faces_text, restoring
+from photoguard.cli.shared.restoring import faces_text, private_places, restoring
 from photoguard.cli.shared.voice import Voice, guarded
 from photoguard.errors import UsageError
 from photoguard.files import limits, remote
@@ -67,11 +67,13 @@ def decrypt(
     """Restore photos: NAME.pub.png and its private file become NAME.restored.png; chips need the key only."""
     voice = Voice(json, quiet, verbose)
     inputs = albums.named(pictures, files_from)
-    tasks = batch.plan_restoring(inputs, output, albums.selection(recursive, include, exclude, files_from))
+    named, lairs = private_places(private)
+    chosen = albums.selection(recursive, include, exclude, files_from)
+    tasks = batch.plan_restoring(inputs, output, chosen, lairs)
     many = albums.is_many(tasks, inputs)
-    if many and private:
+    if many and named:
         raise UsageError(
-            "--private belongs to one picture", "each of several uses the private files beside it"
+            "a private file belongs to one picture", "for several, give --private a folder of them"
         )
     if many and parts:
         raise UsageError("--parts belongs to one picture", "restore the one whose parts you want alone")
@@ -84,13 +86,15 @@ def decrypt(
         return
     secret = stage_secret(voice)
     album = replace(album, secret=secret)
-    work = restoring(voice, album, key, private, key_model)
+    work = restoring(voice, album, key, named, key_model)
     work = replace(work, changed=changed, max_pixels=max_pixels, force=force, tidy=not many)
     work = replace(work, parts=parts, secret=secret)
     albums.work_through(voice, album, work, _restored_text, "restored")
 
 
 def _restored_text(record: dict[str, Any]) -> str:
-    restored = files.shown(record["restored"])
-    text = f"{files.shown(record['picture'])}: {faces_text(record)}\n  restored {restored}"
+    restored, name = Path(record["restored"]), record["name"]
+    text = f"{files.shown(record['picture'])}: {faces_text(record)}\n  restored {files.shown(restored)}"
+    if name and not restored.name.startswith(Path(name).stem):
+        text += f", the photo {files.shown(name)}"
     return text + (f"\n  {len(record['parts'])} parts of its metadata written" if "parts" in record else "")

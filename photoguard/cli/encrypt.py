@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -56,6 +57,23 @@ def encrypt(
             help="Public file for one photo, or a folder or address; default: beside each photo.",
         ),
     ] = None,
+    private_to: Annotated[
+        Path | None,
+        typer.Option(
+            "--private-to",
+            parser=remote.place,
+            metavar="FOLDER",
+            help="Folder for private files, with the subfolders of the public ones. Default: beside the "
+            "public file; for an album with an output folder OUT, OUT.private beside it.",
+        ),
+    ] = None,
+    rename: Annotated[
+        bool,
+        typer.Option(
+            "--rename",
+            help="Give outputs names that say nothing, all in one folder; the photo's own name is sealed.",
+        ),
+    ] = False,
     method: Annotated[
         MethodName,
         typer.Option(
@@ -183,8 +201,11 @@ def encrypt(
     chosen, kept, regions = _faces(faces), face_numbers(keep, "--keep"), tuple(map(_box, region or []))
     inputs = albums.without_outputs(voice, albums.named(photos, files_from))
     chosen_files = albums.selection(recursive, include, exclude, files_from)
-    tasks = batch.plan(inputs, output, chosen_files, albums.photos_noted(voice))
-    album = albums.Album(tasks, albums.is_many(tasks, inputs), jobs, force, None, no_face, cluster)
+    apart = albums.private_folder(voice, inputs, files_from, output, private_to)
+    names = _neutral(voice, inputs, output) if rename else None
+    tasks = batch.plan(inputs, output, chosen_files, albums.photos_noted(voice), apart, names)
+    many = albums.is_many(tasks, inputs)
+    album = albums.Album(tasks, many, jobs, force, None, no_face, cluster, apart=apart)
     if album.many and (isinstance(chosen, tuple) or keep):
         raise UsageError("face numbers belong to one photo", "give one photo, or use --faces all or largest")
     if dry_run and (not to or "self" in to) and not has_identity():
@@ -218,6 +239,12 @@ def encrypt(
         albums.show_plan(voice, album, "protect")
         return
     _protect(voice, album, choice, recipients, proof)
+
+
+def _neutral(voice: Voice, inputs: list[Path], output: Path | None) -> Callable[[Path], str]:
+    if output is not None and not files.is_folder(inputs[0]) and not files.means_folder(output):
+        raise UsageError("-o names the public file already", "leave --rename out, or name a folder")
+    return albums.neutral_names(voice, output)
 
 
 def _uncertain(only_certain: bool, fail: bool) -> Literal["cover", "drop", "fail"]:

@@ -11,7 +11,7 @@ from photoguard.cli.shared.keyring import (
     stage_secret,
 )
 from photoguard.cli.shared.options import Pictures
-from photoguard.cli.shared.restoring import faces_text, restoring
+from photoguard.cli.shared.restoring import faces_text, private_places, restoring
 from photoguard.cli.shared.voice import Voice, guarded
 from photoguard.files import limits
 
@@ -38,10 +38,11 @@ def verify(
     """Prove that pictures can be restored with your key, without writing anything."""
     voice = Voice(json, quiet, verbose)
     inputs = albums.named(pictures, files_from)
-    tasks = batch.plan_restoring(inputs, None, albums.selection(recursive, include, exclude))
+    named, lairs = private_places(private)
+    tasks = batch.plan_restoring(inputs, None, albums.selection(recursive, include, exclude), lairs)
     many = albums.is_many(tasks, inputs)
     album = albums.Album(tasks, many, jobs, cluster=cluster, writes=False)
-    work = restoring(voice, album, key, private, key_model)
+    work = restoring(voice, album, key, named, key_model)
     work = replace(work, changed=changed, max_pixels=max_pixels, write=False)
     _warn_of_unfinished(voice, tasks)
     albums.work_through(voice, album, work, _verified_text, "verified")

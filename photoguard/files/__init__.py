@@ -3,6 +3,7 @@
 from photoguard.files.leftovers import Tidied, finish_killed_runs, unfinished
 from photoguard.files.listing import stage_secret
 from photoguard.files.names import (
+    APART,
     CHIP_SUFFIX,
     PHOTO_SUFFIXES,
     PRIVATE_SUFFIX,
@@ -20,9 +21,17 @@ from photoguard.files.names import (
     shown,
     stem_of,
 )  # fmt: skip
-from photoguard.files.reading import photos_in, pictures_in, private_files, read_file, readable_by_others
+from photoguard.files.reading import (
+    photos_in,
+    pictures_in,
+    private_files,
+    private_folders,
+    read_file,
+    readable_by_others,
+)
 from photoguard.files.staging import (
     Stage,
+    publish_apart,
     refuse_existing,
     staged,
     write_secret,
@@ -31,9 +40,9 @@ from photoguard.files.staging import (
 )
 
 __all__ = [
-    "CHIP_SUFFIX", "PHOTO_SUFFIXES", "PRIVATE_SUFFIX", "PUBLIC_SUFFIX", "RESTORED_SUFFIX", "STAGING",
-    "Stage", "Tidied", "chip_beside", "finish_killed_runs", "is_folder", "is_own_output", "is_same",
-    "is_there", "means_folder", "photos_in", "pictures_in", "private_beside", "private_files", "public_name",
-    "read_file", "readable_by_others", "refuse_existing", "shown", "stage_secret",
-    "staged", "stem_of", "unfinished", "write_secret", "write_whole", "writing",
+    "APART", "CHIP_SUFFIX", "PHOTO_SUFFIXES", "PRIVATE_SUFFIX", "PUBLIC_SUFFIX", "RESTORED_SUFFIX",
+    "STAGING", "Stage", "Tidied", "chip_beside", "finish_killed_runs", "is_folder", "is_own_output",
+    "is_same", "is_there", "means_folder", "photos_in", "pictures_in", "private_beside", "private_files",
+    "private_folders", "public_name", "publish_apart", "read_file", "readable_by_others", "refuse_existing",
+    "shown", "stage_secret", "staged", "stem_of", "unfinished", "write_secret", "write_whole", "writing",
 ]  # fmt: skip

@@ -13,6 +13,7 @@ PHOTO_SUFFIXES = frozenset(
 PHOTO_SUFFIXES |= {".heic", ".heif", ".hif", ".avif"}
 PUBLIC_SUFFIX, PRIVATE_SUFFIX, CHIP_SUFFIX = ".pub.png", ".priv", ".avp.png"
 RESTORED_SUFFIX = ".restored.png"
+APART = ".private"  # what the folder of an album's private files is called after the album's own
 STAGING = ".photoguard-"
 
 
@@ -71,9 +72,9 @@ def public_name(source: Path, whole_name: bool = False) -> str:
     return (source.name if whole_name else source.stem) + PUBLIC_SUFFIX
 
 
-def private_beside(public: Path) -> Path:
-    """`photo.priv` beside photo.pub.png."""
-    return public.with_name(stem_of(public, PUBLIC_SUFFIX) + PRIVATE_SUFFIX)
+def private_beside(public: Path, apart: Path | None = None) -> Path:
+    """`photo.priv` beside photo.pub.png, or in a folder apart."""
+    return (apart or public.parent) / (stem_of(public, PUBLIC_SUFFIX) + PRIVATE_SUFFIX)
 
 
 def chip_beside(public: Path, number: int) -> Path:

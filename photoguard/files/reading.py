@@ -12,13 +12,17 @@ from pathlib import Path
 from photoguard.errors import PhotoguardError, UnreadableError
 from photoguard.files import remote
 from photoguard.files.names import (
+    APART,
     PHOTO_SUFFIXES,
     PRIVATE_SUFFIX,
     PUBLIC_SUFFIX,
+    is_folder,
     is_own_output,
     shown,
     stem_of,
 )
+
+DEEPEST = 8  # levels of an album in which a picture finds its private file
 
 
 def read_file(path: Path, limit: int = 1 << 31, count: int = -1) -> bytes:
@@ -97,6 +101,21 @@ def private_files(folder: Path) -> dict[str, tuple[Path, ...]]:
         stem: tuple(sorted(paths, key=lambda path: path.name != stem + PRIVATE_SUFFIX))
         for stem, paths in found.items()
     }
+
+
+def private_folders(folder: Path) -> tuple[Path, ...]:
+    """Where the private files of a folder's pictures lie: in it, or where they were kept apart from an album.
+
+    For shared/sea these are shared/sea, shared/sea.private and shared.private/sea.
+    """
+    found, below = [folder], Path()
+    above = folder if remote.is_remote(folder) else folder.absolute()
+    for _ in range(DEEPEST):
+        if not above.name:
+            break
+        found.append(above.with_name(above.name + APART).joinpath(*below.parts))
+        above, below = above.parent, above.name / below
+    return (folder, *(one for one in found[1:] if is_folder(one)))
 
 
 def _files_in(

@@ -114,11 +114,15 @@ class Stage:
         self.decide()
         self.finish()
 
+    def refuse(self) -> None:
+        """Raise when something is in the way of an output."""
+        for name in self.list.listing.outputs:
+            _refuse(self.beside, name, self.force)
+
     def decide(self) -> None:
         """Note that all outputs are whole and will be put in place."""
         with writing(self.folder):
-            for name in self.list.listing.outputs:
-                _refuse(self.beside, name, self.force)
+            self.refuse()
             self.inside.sync()
             self.list.decide(self.force)
 
@@ -155,6 +159,26 @@ class Stage:
         self.folder.mkdir(parents=True, exist_ok=True)
         for name in names:
             (self.folder / name).write_bytes(self.inside.read(name))
+
+
+def publish_apart(private: Stage, public: Stage) -> None:
+    """Put outputs in place in two folders: what is private is whole in its own before the public picture.
+
+    Where they replace an earlier pair, both are decided first, so that no moment loses both private files.
+    """
+    if remote.is_remote(private.folder) or remote.is_remote(public.folder):
+        private.publish()
+        public.publish()
+        return
+    with writing(public.folder):
+        public.refuse()
+    private.decide()
+    if public.force:
+        public.decide()
+    private.finish()
+    if not public.force:
+        public.decide()
+    public.finish()
 
 
 def _private_first(name: str) -> tuple[bool, str]:

@@ -99,7 +99,7 @@ def test_outputs_that_a_pattern_brings_along_are_left_alone(photoguard: Shell, a
 
 def test_a_damaged_private_file_costs_its_own_photo_only(photoguard: Shell, album: Path) -> None:
     photoguard("encrypt", album / "sea", "-o", "out", *BY_HAND)
-    (album.parent / "out" / "1.priv").write_bytes(b"no age file")
+    (album.parent / "out.private" / "1.priv").write_bytes(b"no age file")
     done = photoguard("decrypt", "out", "-j", 1, code=10)
     assert "2 of 3 photos restored, 1 failed" in done.stderr
 
@@ -114,7 +114,8 @@ def test_photos_without_a_face(photoguard: Shell, tmp_path: Path, policy: str, c
     done = photoguard(
         "encrypt", tmp_path / "album", "-o", "out", "--no-face", policy, "-m", "solid", code=code
     )
-    assert names(tmp_path / "out") == [NAME, "portrait.priv", "portrait.pub.png"]
+    assert names(tmp_path / "out") == ["portrait.pub.png"]
+    assert names(tmp_path / "out.private") == [NAME, "portrait.priv"]
     assert ("1 failed" in done.stderr) is (policy == "error")
     done = photoguard(
         "encrypt", tmp_path / "album", "-o", "out", "--no-face", policy, "-m", "solid", code=code
@@ -182,6 +183,7 @@ def killed(typed: list[str], env: dict[str, str], out: Path, written: int, how: 
 def survives(tmp_path: Path, photos: int, kills: int, seed: int) -> None:
     """Kill runs at random moments: each resumed, nothing partial, nothing finished done twice."""
     random, out, env = Random(seed), tmp_path / "out", at_home(tmp_path)
+    private = tmp_path / "out.private"
     for number in range(photos):
         photo(tmp_path / "album" / f"{number:03}.png", number)
     (tmp_path / "album").mkdir(exist_ok=True)
@@ -194,15 +196,19 @@ def survives(tmp_path: Path, photos: int, kills: int, seed: int) -> None:
             random.randint(1, max(2, photos // kills)),
             9,
         )
-        ready = {line["to"] for line in noted(out / NAME, key_of(tmp_path)) if "files" in line}
+        ready = {line["to"] for line in noted(private / NAME, key_of(tmp_path)) if "files" in line}
         now = stamps(out)
+        assert {path.with_suffix("").stem for path in out.glob("*.png")} <= {
+            path.stem for path in private.iterdir()
+        }
         assert all(now.get(path, stamp) == stamp for path, stamp in seen.items()), "done again"
         assert ready <= {Path(path).name for path in now}
         seen |= {path: stamp for path, stamp in now.items() if Path(path).name in ready}
     subprocess.run(command(tmp_path / "album", out), env=env, check=True, capture_output=True)
     assert all(stamps(out)[path] == stamp for path, stamp in seen.items())
-    expected = [f"{n:03}.{kind}" for n in range(photos) for kind in ("priv", "pub.png")]
-    assert names(out) == sorted([NAME, *expected]), "all outputs, and nothing that a killed run left"
+    left = "all outputs, and nothing that a killed run left"
+    assert names(out) == [f"{n:03}.pub.png" for n in range(photos)], left
+    assert names(private) == [NAME, *(f"{n:03}.priv" for n in range(photos))], left
     check = [sys.executable, "-c", "from photoguard.cli.main import run; run()", "verify", str(out)]
     subprocess.run(check, env=env, check=True, capture_output=True)
 
@@ -222,8 +228,9 @@ def test_ctrl_c_finishes_what_is_in_hand(tmp_path: Path, jobs: str) -> None:
     for number in range(60):
         photo(tmp_path / "album" / f"{number:03}.png", number)
     assert killed(command(tmp_path / "album", out, "-j", jobs), env, out, 4, signal.SIGINT) == 130
-    made = names(out)
-    assert len(made) < 121, "it did stop"
+    made, private = names(out), tmp_path / "out.private"
+    assert len(made) < 60, "it did stop"
     publics = {name for name in made if name.endswith(".pub.png")}
-    ready = {line["to"] for line in noted(out / NAME, key_of(tmp_path)) if "files" in line}
-    assert publics == ready and len(made) == 2 * len(publics) + 1, "whole, noted, nothing else"
+    ready = {line["to"] for line in noted(private / NAME, key_of(tmp_path)) if "files" in line}
+    assert publics == ready and len(made) == len(publics), "noted, nothing else"
+    assert names(private) == [NAME, *sorted(name.replace(".pub.png", ".priv") for name in publics)], "whole"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import secrets
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
@@ -115,6 +117,7 @@ class Album:
     no_face: NoFace = NoFace.error
     cluster: str | None = None
     writes: bool = True
+    apart: Path | None = None  # the folder of private files, where it is not the public ones'
     secret: bytes | None = field(default=None, repr=False)  # of stages
 
 
@@ -174,6 +177,42 @@ def photos_noted(voice: Voice) -> Callable[[batch.Task], str | None]:
     return journal.source if journal else lambda _: None
 
 
+def private_folder(
+    voice: Voice, inputs: Sequence[Path], listed: str | None, output: Path | None, chosen: Path | None
+) -> Path | None:
+    """The folder for private files: the one chosen; for an album with an output folder one beside that.
+
+    An output folder in which earlier runs or the photos lie keeps them: it is not only for sharing.
+    """
+    if chosen is not None or output is None or not keeps_journal(inputs, listed):
+        return chosen
+    place = output if remote.is_remote(output) else output.absolute()
+    if not place.name or any(_lies_in(path, place) for path in inputs):
+        return None
+    if files.is_there(output / batch.JOURNAL):
+        voice.note(f"{files.shown(output)} has private files of earlier runs: new ones go there too")
+        return None
+    return (output if output.name else place).with_name(place.name + files.APART)
+
+
+def _lies_in(path: Path, folder: Path) -> bool:
+    return folder in (path.absolute(), *path.absolute().parents)
+
+
+def neutral_names(voice: Voice, output: Path | None) -> Callable[[Path], str]:
+    """Names that say nothing of a photo and stay the same, so that a run can go on where it was cut off."""
+    key = journal_key(voice)
+    if key is None:
+        return lambda _: secrets.token_hex(8)
+    place = files.shown(output.absolute()) if output else ""
+
+    def name(photo: Path) -> str:
+        words = f"{place}\n{photo.absolute()}".encode("utf-8", "surrogateescape")
+        return hashlib.blake2b(words, key=key, person=b"names", digest_size=8).hexdigest()
+
+    return name
+
+
 def warn_of_secrets(voice: Voice, cluster: str | None, what: str) -> None:
     """Say that a secret will leave this machine in the clear."""
     if cluster is not None and not cluster.startswith("tls://"):
@@ -213,7 +252,8 @@ def work_through(
             _tell(voice, outcome, album, show)
             bar(1, tally.figures())
     if album.many:
-        voice.note(tally.summary(len(album.tasks)))
+        where = f"; private files are in {files.shown(album.apart)}" if album.apart else ""
+        voice.note(tally.summary(len(album.tasks)) + where)
     if stopping():
         raise KeyboardInterrupt
     if tally.errors:

@@ -45,8 +45,9 @@ Private = Annotated[
         "--private",
         "-p",
         readable=False,
-        help="Private file to open faces with; repeat it to add up several. Default: NAME.priv and "
-        "NAME.*.priv beside the picture.",
+        help="Private file to open faces with, or a folder of private files; repeat it for several. Default: "
+        "NAME.priv and NAME.*.priv beside the picture, or in ALBUM.private beside its album; where none has "
+        "such a name or opens, those there that are the picture's, whatever they are called.",
     ),
 ]
 Changed = Annotated[

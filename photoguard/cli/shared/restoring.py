@@ -21,6 +21,12 @@ if TYPE_CHECKING:
     from photoguard.batch.work import Restoring
 
 
+def private_places(given: list[Path] | None) -> tuple[list[Path], list[Path]]:
+    """What was given with --private: files, and folders in which those of each picture are found."""
+    folders = [path for path in given or [] if files.is_folder(path)]
+    return [path for path in given or [] if path not in folders], folders
+
+
 def restoring(
     voice: Voice, album: albums.Album, key: Path | None, private: list[Path] | None, key_model: Path | None
 ) -> Restoring:
