@@ -24,11 +24,13 @@ from photoguard.cli import (
     train,
     verify,
 )
+from photoguard.cli.shared.pages import Contents, Page
 from photoguard.cli.shared.voice import complain
 from photoguard.errors import PhotoguardError
 
 app = typer.Typer(
     name="photoguard",
+    cls=Contents,
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -38,7 +40,7 @@ for command in (
     encrypt.encrypt, decrypt.decrypt, keygen.keygen, detect.detect, inspect.inspect, verify.verify,
     grant.grant, recipients.recipients, features.features, classify.classify, match.match,
 ):  # fmt: skip
-    app.command()(command)
+    app.command(cls=Page)(command)
 for group in (recognizers.app, train.app, evaluate.app):
     app.add_typer(group)
 

@@ -49,7 +49,7 @@ OnNoFace = Annotated[
     typer.Option(
         "--no-face",
         parser=_no_face,
-        metavar=f"[{'|'.join(NoFace)}]",
+        metavar=f"<{'|'.join(NoFace)}>",
         autocompletion=lambda: list(map(str, NoFace)),
         help="A photo without a face is an error, or skipped, or (remember) noted as done so that later runs "
         "do not look again. It is never copied.",
