@@ -469,3 +469,20 @@ def test_ctrl_c_ends_a_folder_run_cleanly(photoguard: Shell, tmp_path: Path) -> 
     left = sorted(p.name for p in album.iterdir() if p.suffix == ".priv" or p.name.endswith(".pub.png"))
     assert left == ["00.priv", "00.pub.png"]
     assert [p.name for p in album.iterdir() if p.name.startswith(".")] == [".photoguard-journal"]
+
+
+def test_a_portable_picture_comes_back_from_a_messenger(photoguard: Shell, portrait: Path) -> None:
+    """As docs/guide/walk.md says: re-encoded it comes back, scaled it is refused."""
+    photoguard("encrypt", portrait, "--portable", *BY_HAND)
+    folder, private = portrait.parent, portrait.with_suffix(".priv")
+    with Image.open(portrait.with_suffix(".pub.png")) as picture:
+        picture.convert("RGB").save(folder / "received.jpg", quality=80)
+        picture.convert("RGB").resize((picture.width // 2, picture.height // 2)).save(folder / "half.jpg")
+    photoguard("decrypt", folder / "received.jpg", "--private", private, "-o", folder / "x.png", code=6)
+    photoguard("decrypt", folder / "received.jpg", "--private", private, "--changed", "-o", folder / "x.png")
+    box = (slice(40, 170), slice(160, 260))
+    off = pixels(folder / "x.png")[box].astype(float) - pixels(portrait)[box]
+    assert np.abs(off).mean() < 4, "the face is the original's"
+    photoguard(
+        "decrypt", folder / "half.jpg", "--private", private, "--changed", "-o", folder / "y.png", code=6
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from typer.core import TyperCommand, TyperGroup
@@ -53,11 +54,19 @@ class Page(TyperCommand):
             record = parameter.get_help_record(ctx)
             usual = "Arguments" if parameter.param_type_name == "argument" else "Options"
             if record is not None:
-                rows[of.get(parameter.name or "", usual)].append(record)
+                rows[of.get(parameter.name or "", usual)].append((_plain(record[0]), record[1]))
         for title, records in rows.items():
             if records:
                 with formatter.section("Everything else" if groups and title == "Options" else title):
                     formatter.write_dl(records)
+
+
+def _plain(usage: str) -> str:
+    """Values in one style: capitals, whatever type is behind them."""
+    usage = re.sub(r"^([A-Z]+)(\.\.\.)? <.*>$", r"\1\2", usage)
+    usage = re.sub(r"<(list\[)?[Pp]ath\]?>", "PATH", usage)
+    usage = re.sub(r"<(int|float)( range)?>", "NUMBER", usage)
+    return re.sub(r"<(list\[)?str\]?>", "TEXT", usage)
 
 
 class Contents(TyperGroup):

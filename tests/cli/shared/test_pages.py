@@ -18,6 +18,8 @@ def test_help_begins_with_examples_and_groups_options(photoguard: Shell) -> None
     assert places == sorted(places)
     covered = page[page.index("What is covered:") : page.index("Covers, and")]
     assert "--keep" in covered and "--cosine" not in covered
+    assert not any(kind in page for kind in ("<str", "<list", "<int", "<float", "<Path")), "one style"
+    assert "--margin NUMBER" in page and "--key-model TEXT" in page and "  PHOTOS  " in page
     assert all(line.strip() in page for line in EXAMPLES["encrypt"])
 
 
