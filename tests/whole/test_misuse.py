@@ -121,11 +121,15 @@ def test_an_input_that_cannot_be_read(nursery: Nursery, photo: Path, kind: str) 
     bad = photo.with_name("x" * 300 if kind == "long" else "bad")
     bad_input(kind, bad)
     before = state(photo.parent)
+    there_is_another = ("--private",)  # a folder is looked into; the private file beside the picture opens it
     places = {"BAD": bad, "PHOTO": photo, "PUBLIC": pair(photo)[0]}
     for what, command in COMMANDS.items():
         done = nursery.run(*(places.get(str(word), word) for word in command), code=None, before=NO_RIGHTS)
         if kind == "a folder" and what in ("encrypt", "decrypt", "verify"):
             assert done.code == 2 and "here" in done.stderr, what  # an empty album is no unreadable file
+        elif kind == "a folder" and what in there_is_another:
+            assert done.code == 0, what
+            photo.with_name("photo.restored.png").unlink()
         else:
             assert done.code == 3 and SAYS[kind] in done.stderr.replace("File name too", "the name is too"), (
                 f"{what}: {done.code} {done.stderr}"
