@@ -126,9 +126,9 @@ def reveal_chip(
     elif len(key_model) > weights.KEY_MODEL_LIMIT:
         raise DamagedError("the key model is larger than any can be")
     else:
-        from photoguard.methods.avp.keys import unlearned
+        from photoguard.methods.avp.keys import opened, restore_learned
 
-        face = unlearned(pixels, payload, identities.unseal(key_model, keys, ask))
+        face = restore_learned(pixels, payload, opened(identities.unseal(key_model, keys, ask)))
     notices = () if payload.authenticated else (UNPROVEN,)
     return Restored(Photo(face), (1,), (), None, False, False, notices=notices)
 

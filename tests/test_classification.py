@@ -16,7 +16,7 @@ from photoguard.evaluate.classification import pictures
 from photoguard.evaluate.classification import rivals as classification_rivals
 from photoguard.evaluate.classification import run as classification
 from photoguard.evaluate.classification import tables as classification_tables
-from photoguard.evaluate.common.networks import Training, answers, cross_entropy, train
+from photoguard.evaluate.common.networks import Training, cross_entropy, predict, train
 from photoguard.methods.avp.keys import KeyModel
 from photoguard.nets.classifier import Adapted, Classifier, ClassifierConfig, Transformation
 from photoguard.nets.generator import Generator, GeneratorConfig
@@ -164,7 +164,7 @@ def test_the_transformation_network_keeps_the_class_and_leaves_the_classifier_as
     made = classification_rivals.transformation(net, pixels, labels, how, "cpu")
     shown = classification_rivals.transformed(made, pixels, "cpu")
     assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
-    guesses = answers(net, classification_rivals.as_inputs(shown), "cpu").argmax(1)
+    guesses = predict(net, classification_rivals.as_inputs(shown), "cpu").argmax(1)
     assert (guesses == labels).mean() > 0.9
     assert shown.dtype == np.uint8
 

@@ -18,7 +18,7 @@ from torch import nn
 from photoguard.evaluate.common import faces as cut
 from photoguard.evaluate.common import metrics, report
 from photoguard.evaluate.common import recognition as attacks
-from photoguard.evaluate.common.faces import Faces, tenth
+from photoguard.evaluate.common.faces import Faces, test_tenth
 from photoguard.evaluate.common.lfw import open_lfw, usual_landmarks
 from photoguard.evaluate.common.networks import Training
 from photoguard.evaluate.ddm import adversarial, covers, maps, owner, perturbations, tables, targets
@@ -200,9 +200,9 @@ SOLID = covers.baselines()["solid"]
 
 def test_a_tenth_of_everyone_is_tested_and_another_one_in_each_run():
     labels = crowd().labels
-    tests = [set(tenth(labels, number)[1].tolist()) for number in range(3)]
+    tests = [set(test_tenth(labels, number)[1].tolist()) for number in range(3)]
     assert not tests[0] & tests[1] | tests[1] & tests[2]
-    seen, unseen = tenth(labels, 0)
+    seen, unseen = test_tenth(labels, 0)
     assert sorted([*seen, *unseen]) == list(range(len(labels)))
     assert np.bincount(labels[unseen]).tolist() == [2] * 6
 

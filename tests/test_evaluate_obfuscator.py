@@ -44,7 +44,7 @@ def test_an_attacker_finds_what_features_tell_and_guesses_what_they_do_not(kind)
         return (
             attacks.nets.Classifier(PLAIN, (GENDER, RACE))
             if kind == "same"
-            else attacks.Sleuth(PLAIN, (GENDER, RACE), 8)
+            else attacks.StrongClassifier(PLAIN, (GENDER, RACE), 8)
         )
 
     labels = labels_of()
@@ -58,7 +58,13 @@ def test_noise_hides_what_is_weaker():
     labels = labels_of()
     one = victim(telling(labels, 0.2), spread=5.0)
     found = attacks.guessed(
-        one, lambda: attacks.Sleuth(PLAIN, (GENDER, RACE), 8), (GENDER, RACE), labels, HALVES, BRIEF, "cpu"
+        one,
+        lambda: attacks.StrongClassifier(PLAIN, (GENDER, RACE), 8),
+        (GENDER, RACE),
+        labels,
+        HALVES,
+        BRIEF,
+        "cpu",
     )
     assert abs(found["gender"].above_chance) < 20
 

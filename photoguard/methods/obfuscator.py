@@ -16,6 +16,7 @@ from photoguard.errors import DamagedError
 from photoguard.formats.features import FeatureFile
 from photoguard.nets.ddm import dequantise, quantise
 from photoguard.nets.obfuscator import released
+from photoguard.nets.planes import to_planes
 from photoguard.photos.geometry import similarity, to_chip
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def obfuscate(model: Model, pixels: NDArray[np.uint8], faces: Sequence[Face]) ->
 
 def _obfuscate(model: Model, chips: NDArray[np.uint8], noise: NDArray[np.float32]) -> FeatureFile:
     shape = model.networks.config.features
-    x = torch.from_numpy(chips).permute(0, 3, 1, 2).float() / 255
+    x = to_planes(chips).float() / 255
     drawn = torch.from_numpy(noise)[: len(chips) * int(np.prod(shape))].view(len(chips), *shape)
     with torch.inference_mode():
         features = released(model.networks.obfuscator(x), drawn, model.networks.config)

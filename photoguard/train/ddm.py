@@ -32,7 +32,7 @@ from photoguard.interruption import deaf, patient
 from photoguard.nets import ddm as nets
 from photoguard.nets.squeezenet import SqueezeNet
 from photoguard.train import loop
-from photoguard.train.data import Batches, PatchConfig, Reader, Source, divided, faces_at
+from photoguard.train.data import Batches, PatchConfig, Reader, Source, faces_at, split_by_name
 
 WEIGHTS = "ddm.safetensors"
 LOG_EVERY = 25  # steps
@@ -375,7 +375,7 @@ def train(
 ) -> Path:
     """Train until config.steps, from the checkpoint in `out` if there is one; returns the weights' path."""
     with loop.placed(device) as place:
-        training, validation = (Reader(pictures) for pictures in divided(sources))
+        training, validation = (Reader(pictures) for pictures in split_by_name(sources))
         run = prepared(config, training, out, place)
         module: nn.Module = run.objective
         if place.gpu if compiled is None else compiled:

@@ -20,9 +20,12 @@ from torch import Tensor, nn
 
 from photoguard.errors import UnreadableError, UsageError
 from photoguard.files import staged
+from photoguard.nets import similarity
+from photoguard.nets.planes import to_planes
 
 CHECKPOINT = "checkpoint.pt"
 LOG = "log.jsonl"
+MOST_DB = 68.13  # of a PSNR: equal pictures have no finite one
 
 
 @dataclass(frozen=True)
@@ -174,13 +177,12 @@ def read_log(folder: Path) -> list[dict[str, Any]]:
 def psnr(a: Tensor, b: Tensor) -> Tensor:
     """PSNR of each image of two batches as saved in 8 bits, in dB: (B, 3, H, W) in 0..1 -> (B,)."""
     a, b = ((x.float().clamp(0, 1) * 255).round() for x in (a, b))
-    error = (a - b).square().mean((1, 2, 3)).clamp(min=1e-2)
-    return 10 * (255**2 / error).log10()
+    return similarity.psnr(a, b).clamp(max=MOST_DB)
 
 
 def as_tensor(pixels: NDArray[np.uint8], device: torch.device) -> Tensor:
     """Pixels (B, H, W, 3) of 0..255 -> (B, 3, H, W) in 0..1, channels last in memory."""
-    return torch.from_numpy(pixels).to(device, non_blocking=True).permute(0, 3, 1, 2).float() / 255
+    return to_planes(pixels).to(device, non_blocking=True).float() / 255
 
 
 def save_sheet(path: Path, rows: list[Tensor]) -> None:

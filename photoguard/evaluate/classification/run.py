@@ -13,17 +13,17 @@ import numpy as np
 import torch
 
 from photoguard import weights
-from photoguard.evaluate.avp.keys import Keys
-from photoguard.evaluate.avp.ways import BARE_SEARCH, SEALED_SEARCH, Bare, Learned, Sealed
 from photoguard.evaluate.classification.pictures import cifar10, drawn
-from photoguard.evaluate.classification.rivals import as_inputs, scrambler, transformation, transformed
+from photoguard.evaluate.classification.rivals import scrambler, transformation, transformed
 from photoguard.evaluate.classification.tables import SHOWN, picture
 from photoguard.evaluate.classification.tables import page as tables_page
 from photoguard.evaluate.common import report
+from photoguard.evaluate.common.keys import Keys
 from photoguard.evaluate.common.metrics import mean_ssim, proportion
-from photoguard.evaluate.common.networks import Training, answers, cross_entropy, train
+from photoguard.evaluate.common.networks import Training, as_inputs, cross_entropy, predict, train
+from photoguard.evaluate.common.ways import BARE_SEARCH, Bare, Learned, Sealed
 from photoguard.files import read_file
-from photoguard.methods.avp.chips import LEARNED_SEARCH
+from photoguard.methods.avp.chips import LEARNED_SEARCH, SEALED_SEARCH
 from photoguard.methods.avp.losses import class_doubt, class_loss
 from photoguard.methods.avp.search import Goal
 from photoguard.methods.avp.target import classification
@@ -36,11 +36,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor, nn
 
-    from photoguard.evaluate.avp.setting import Way
     from photoguard.evaluate.classification.pictures import Labeled, Pictures
-    from photoguard.evaluate.ddm.covers import Pixels
+    from photoguard.evaluate.common.ways import Way
     from photoguard.methods.avp.keys import KeyModel
     from photoguard.methods.avp.search import Found
+    from photoguard.nets.planes import Pixels
 
     Say = Callable[[str], None]
     TrainKey = Callable[[bool], KeyModel]
@@ -52,7 +52,7 @@ FAMILIES = ("vgg", "resnet")
 
 
 @dataclass(frozen=True)
-class Size:
+class ClassificationSize:
     """How much is learned and encrypted."""
 
     train: int
@@ -67,7 +67,7 @@ class Size:
     steps: int
 
 
-FULL = Size(
+FULL = ClassificationSize(
     train=50_000,
     test=10_000,
     encrypted=1000,
@@ -78,7 +78,7 @@ FULL = Size(
     transform=Training(15, 2e-3, batch=64, flip=True),
     steps=600,  # as in A.2.1
 )
-QUICK = Size(
+QUICK = ClassificationSize(
     train=4000,
     test=1000,
     encrypted=100,
@@ -138,7 +138,7 @@ def evaluate_classification(
 
 
 def _rows(
-    out: Path, family: str, size: Size, pictures: Pictures, classifier: Classifier, owner: Keys
+    out: Path, family: str, size: ClassificationSize, pictures: Pictures, classifier: Classifier, owner: Keys
 ) -> dict[str, Any]:
     """What is to be done for one family of classifiers, by the row's name."""
     some = pictures.test.first(size.encrypted)
@@ -161,12 +161,12 @@ def _rows(
 
 def accuracy(net: nn.Module, pixels: Pixels, labels: NDArray[np.int64]) -> dict[str, Any]:
     """Share of pictures put into the right class."""
-    guesses = answers(net.eval(), as_inputs(pixels), "cpu").argmax(1)
+    guesses = predict(net.eval(), as_inputs(pixels), "cpu").argmax(1)
     found: dict[str, Any] = report.plain(proportion(int((guesses == labels).sum()), len(labels)))
     return found
 
 
-def _classifier(out: Path, family: str, size: Size, pictures: Pictures) -> Classifier:
+def _classifier(out: Path, family: str, size: ClassificationSize, pictures: Pictures) -> Classifier:
     torch.manual_seed(0)
     net = Classifier(ClassifierConfig(family, size.widths, size.blocks))
     seen = pictures.train
@@ -195,7 +195,9 @@ def _kept(
     weights.save(path, net.state_dict(), config)
 
 
-def _scrambled(out: Path, family: str, size: Size, pictures: Pictures) -> tuple[dict[str, Any], list[Pixels]]:
+def _scrambled(
+    out: Path, family: str, size: ClassificationSize, pictures: Pictures
+) -> tuple[dict[str, Any], list[Pixels]]:
     """Learnable image encryption: the classifier itself has to be trained on scrambled pictures."""
     key, test = scrambler(0), pictures.test
     torch.manual_seed(0)
@@ -212,7 +214,7 @@ def _scrambled(out: Path, family: str, size: Size, pictures: Pictures) -> tuple[
 
 
 def _transformed(
-    classifier: Classifier, size: Size, pictures: Pictures
+    classifier: Classifier, size: ClassificationSize, pictures: Pictures
 ) -> tuple[dict[str, Any], list[Pixels]]:
     """The transformation network: nothing gives the picture back."""
     test = pictures.test

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from photoguard.evaluate.common.markdown import number, percent, table
 from photoguard.evaluate.common.report import file_name
-from photoguard.evaluate.ddm.tables import percent, table
 
 # Tables 4 and 5: accuracy in % on originals and on encrypted pictures, SSIM_e and SSIM_d.
 PAPER: dict[str, tuple[float, float, float, float | None]] = {
@@ -82,17 +82,13 @@ def _line(name: str, row: dict[str, Any]) -> list[str]:
         WAYS[way],
         f"{ours} ({theirs})",
         percent(row["original"]["value"]),
-        _number(paper[0], 2),
+        number(paper[0], 2, "-"),
         f"{percent(row['encrypted']['value'])} "
         f"({100 * row['encrypted']['low']:.1f}-{100 * row['encrypted']['high']:.1f})",
-        _number(paper[1], 2),
-        _number(row["ssim_e"], 3),
-        _number(paper[2], 3),
-        _number(row["ssim_d"], 3),
-        _number(paper[3], 3),
-        _number(row.get("steps"), 0),
+        number(paper[1], 2, "-"),
+        number(row["ssim_e"], 3, "-"),
+        number(paper[2], 3, "-"),
+        number(row["ssim_d"], 3, "-"),
+        number(paper[3], 3, "-"),
+        number(row.get("steps"), 0, "-"),
     ]
-
-
-def _number(value: float | None, digits: int) -> str:
-    return "-" if value is None else f"{value:.{digits}f}"

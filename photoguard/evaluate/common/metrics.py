@@ -7,8 +7,11 @@ from dataclasses import dataclass
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
 
-import cv2
 import numpy as np
+import torch
+
+from photoguard.nets import similarity
+from photoguard.nets.planes import to_planes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,8 +23,7 @@ if TYPE_CHECKING:
 
 def psnr(a: Pictures, b: Pictures) -> float:
     """Peak signal-to-noise ratio in dB of two pictures, or of two stacks of pictures taken as one."""
-    error = float(np.mean((a.astype(np.float64) - b.astype(np.float64)) ** 2))
-    return math.inf if error == 0 else 10 * math.log10(255**2 / error)
+    return float(similarity.psnr(_one(a), _one(b)))
 
 
 def mean_psnr(a: Pictures, b: Pictures) -> float:
@@ -31,17 +33,7 @@ def mean_psnr(a: Pictures, b: Pictures) -> float:
 
 def ssim(a: Pictures, b: Pictures) -> float:
     """Structural similarity of two pictures: Gaussian window of 11 px, sigma 1.5, mean over the channels."""
-    x, y = a.astype(np.float64), b.astype(np.float64)
-    c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
-
-    def local(values: NDArray[np.float64]) -> NDArray[np.float64]:
-        blurred = cv2.GaussianBlur(values, (11, 11), 1.5, borderType=cv2.BORDER_REFLECT)
-        return np.asarray(blurred, np.float64)[5:-5, 5:-5]  # windows that lie on the picture whole
-
-    mx, my = local(x), local(y)
-    vx, vy, cov = local(x * x) - mx * mx, local(y * y) - my * my, local(x * y) - mx * my
-    similar = (2 * mx * my + c1) * (2 * cov + c2) / ((mx * mx + my * my + c1) * (vx + vy + c2))
-    return float(similar.mean())
+    return float(similarity.ssim(*(to_planes(one[None]).double() for one in (a, b))))
 
 
 def mean_ssim(a: Pictures, b: Pictures) -> float:
@@ -50,15 +42,15 @@ def mean_ssim(a: Pictures, b: Pictures) -> float:
 
 
 def ms_ssims(a: Pictures, b: Pictures, batch: int = 64) -> NDArray[np.float64]:
-    """Multi-scale structural similarity of each picture of two stacks (N, H, W, 3): `nets.similarity`'s."""
-    import torch
-
-    from photoguard.nets.similarity import ms_ssim
-
-    x, y = (torch.from_numpy(np.ascontiguousarray(part)).permute(0, 3, 1, 2) / 255 for part in (a, b))
+    """Multi-scale structural similarity of each picture of two stacks (N, H, W, 3)."""
+    x, y = (to_planes(part) / 255 for part in (a, b))
     with torch.inference_mode():
-        parts = [ms_ssim(x[at : at + batch], y[at : at + batch]) for at in range(0, len(x), batch)]
+        parts = [similarity.ms_ssim(x[at : at + batch], y[at : at + batch]) for at in range(0, len(x), batch)]
     return np.asarray(torch.cat(parts).numpy(), np.float64)
+
+
+def _one(pictures: Pictures) -> torch.Tensor:
+    return torch.from_numpy(np.asarray(pictures, np.float64))[None]
 
 
 def cosines(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from photoguard.datasets.pictures import Reader, Source, divided
+from photoguard.datasets.pictures import Reader, Source, split_by_name
 from photoguard.detection import DetectionSettings
 from photoguard.errors import NoFaceError
 from photoguard.evaluate.common.metrics import cosines, psnr, ssim
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from photoguard.evaluate.common.faces import Faces
-    from photoguard.evaluate.ddm.covers import Pixels
+    from photoguard.nets.planes import Pixels
     from photoguard.recognizers import Recognizer
 
     Readers = Mapping[str, Recognizer]
@@ -93,7 +93,7 @@ def wild_photos(data: Path, count: int) -> list[Pixels]:
     path = data / "wild.zip"
     if not path.is_file():
         return []
-    reader = Reader(divided((Source(path, WILD_HELD_OUT),))[1])
+    reader = Reader(split_by_name((Source(path, WILD_HELD_OUT),))[1])
     step = max(len(reader.pictures) // count, 1)
     return [reader.read(number) for number in range(0, len(reader.pictures), step)]
 

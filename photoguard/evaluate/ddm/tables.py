@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from photoguard.evaluate.common.markdown import interval, number, percent, table
 from photoguard.evaluate.ddm.targets import targets
 
 if TYPE_CHECKING:
@@ -59,27 +60,6 @@ def page(results: dict[str, Any]) -> str:
     if "sheet" in results:
         parts.append(_sheet(results["sheet"]))
     return "\n".join(parts)
-
-
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table, first column to the left."""
-    rule = ["---", *["--:" for _ in head[1:]]]
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in (head, rule, *rows)) + "\n"
-
-
-def percent(value: float | None) -> str:
-    """A share as a percentage."""
-    return "" if value is None else f"{100 * value:.1f} %"
-
-
-def interval(value: dict[str, float]) -> str:
-    """An accuracy with the ends of its confidence interval."""
-    low, high = max(value["low"], 0.0), min(value["high"], 1.0)  # Student's interval knows no bounds
-    return f"{percent(value['value'])} ({100 * low:.1f}-{100 * high:.1f})"
-
-
-def _number(value: float | None, digits: int = 2) -> str:
-    return "" if value is None else f"{value:.{digits}f}"
 
 
 def _introduction(results: dict[str, Any]) -> str:
@@ -138,10 +118,10 @@ def _retrained(rows: dict[str, Any], head: dict[str, Any]) -> str:
                 name,
                 interval(plain["accuracy"]),
                 f"{plain['times_chance']:.1f}",
-                _number(PAPER_PLAIN.get(name)),
+                number(PAPER_PLAIN.get(name)),
                 interval(strong["accuracy"]),
                 f"{strong['times_chance']:.1f}",
-                _number(PAPER_SPLITS[name][3]) if name in PAPER_SPLITS else "",
+                number(PAPER_SPLITS[name][3]) if name in PAPER_SPLITS else "",
                 "yes" if plain["above_chance"] or strong["above_chance"] else "no",
             ]
         )
@@ -185,15 +165,15 @@ def _restored(rows: dict[str, Any]) -> str:
     lines = [
         [
             name,
-            _number(row["psnr"]),
-            _number(row["ssim"], 3),
-            _number(row["difference"], 1),
+            number(row["psnr"]),
+            number(row["ssim"], 3),
+            number(row["difference"], 1),
             f"{100 * row['alike']:.2f} %",
-            _number(row["restored"]["psnr"]),
-            _number(row["restored"]["ssim"], 3),
-            _number(row["restored"]["perceptual"]),
-            _number(row["restored"]["cosine"]),
-            _number(row["restored"]["stranger"]),
+            number(row["restored"]["psnr"]),
+            number(row["restored"]["ssim"], 3),
+            number(row["restored"]["perceptual"]),
+            number(row["restored"]["cosine"]),
+            number(row["restored"]["stranger"]),
         ]
         for name, row in rows.items()
     ]
@@ -229,7 +209,7 @@ def _unretrained(rows: dict[str, Any], perturbed: dict[str, Any], head: dict[str
         [
             name,
             *[percent(row["unretrained"][reader]["accuracy"]["value"]) for reader in names],
-            _number(PAPER_UNRETRAINED.get(name)),
+            number(PAPER_UNRETRAINED.get(name)),
         ]
         for name, row in (rows | perturbed).items()
     ]
@@ -252,9 +232,9 @@ def _adversarial(rows: dict[str, Any]) -> str:
         for content in (key for key in own if key in written and isinstance(own[key], dict)):
             worst, flat = own[content], written[content]
             where = f"{worst['period']:g} px, {worst['tilt']:g} degrees"
-            figures = [_number(worst["correlation"]), _number(worst["ssim"], 2), where]
+            figures = [number(worst["correlation"]), number(worst["ssim"], 2), where]
             lines.append(
-                [f"{content}, {whose}", *figures, _number(flat["correlation"]), _number(flat["ssim"], 2)]
+                [f"{content}, {whose}", *figures, number(flat["correlation"]), number(flat["ssim"], 2)]
             )
     text = """
 ## Content that the network was not trained on
@@ -279,11 +259,11 @@ def _returned(returned: dict[str, Any], head: dict[str, Any]) -> str:
         [
             name,
             str(found["faces"]),
-            _number(found["side"], 0),
-            _number(found["psnr"]),
-            _number(found["ssim"], 3),
-            *[_number(found["identity"][reader], 3) for reader in head["recognizers"]],
-            _number(found["lowest"], 3),
+            number(found["side"], 0),
+            number(found["psnr"]),
+            number(found["ssim"], 3),
+            *[number(found["identity"][reader], 3) for reader in head["recognizers"]],
+            number(found["lowest"], 3),
         ]
         for name, found in returned.items()
         if isinstance(found, dict)
@@ -310,12 +290,12 @@ def _splits(splits: dict[str, Any], rows: dict[str, Any]) -> str:
             [
                 name,
                 f"{100 * split['share']:.2f} %",
-                _number(split["recovered"]),
-                _number(split["encrypted"]),
+                number(split["recovered"]),
+                number(split["encrypted"]),
                 percent(strong["accuracy"]["value"]) if strong else "",
-                _number(split.get("identity"), 3),
-                _number(split.get("secret_bytes"), 0),
-                _number(split.get("public_bytes"), 0),
+                number(split.get("identity"), 3),
+                number(split.get("secret_bytes"), 0),
+                number(split.get("public_bytes"), 0),
                 " / ".join(f"{value:g}" for value in PAPER_SPLITS.get(name, ())),
             ]
         )
@@ -345,7 +325,7 @@ whatever the threshold.
 
 def _sizes(sizes: dict[str, Any]) -> str:
     lines = [
-        [name, *[_number(size[key], 0) for key in ("private_feature", "private_file", "carrier")]]
+        [name, *[number(size[key], 0) for key in ("private_feature", "private_file", "carrier")]]
         for name, size in sizes.items()
     ]
     text = """
@@ -363,9 +343,9 @@ def _maps(maps: dict[str, Any]) -> str:
     for name, found in maps.items():
         for key in ("owner", "zeros", "mean", "regressed", "fresh"):
             one = found[key]
-            r2 = _number(found["r2"], 3) if key == "regressed" else ""
+            r2 = number(found["r2"], 3) if key == "regressed" else ""
             lines.append(
-                [name, _MAPS[key], _number(one["psnr"]), _number(one["ssim"], 3), _number(one["cosine"]), r2]
+                [name, _MAPS[key], number(one["psnr"]), number(one["ssim"], 3), number(one["cosine"]), r2]
             )
     text = """
 ## If the public maps were readable
@@ -379,7 +359,7 @@ had not seen, restored from the public maps with something else in the private o
 
 def _toy(log: list[dict[str, float]]) -> str:
     keys = ("recovered_rmse", "recovered_groups", "encrypted_rmse", "encrypted_groups")
-    lines = [[f"{line['step']:.0f}", *[_number(line[key]) for key in keys]] for line in log]
+    lines = [[f"{line['step']:.0f}", *[number(line[key]) for key in keys]] for line in log]
     text = """
 ## The toy experiment
 

@@ -25,6 +25,8 @@ from photoguard.methods import Pixels, Sealed, Settings, checked, digest
 from photoguard.methods.ddm.maps import Codes, pack_maps, unpack_maps
 from photoguard.methods.patches import PNG, WEBP, compress, decompress
 from photoguard.nets import ddm as nets
+from photoguard.nets import similarity
+from photoguard.nets.planes import to_pixels, to_planes
 
 LEAST, SIDE = 128, 512  # pixels: smaller and larger faces go through the network at these longer sides
 BATCH_PIXELS = 4 * SIDE * SIDE  # as many patches at once as that; about 300 MB of activations
@@ -143,13 +145,13 @@ def _batches(sizes: Sequence[tuple[int, ...]]) -> list[list[int]]:
 
 def _to_tensor(patches: Sequence[NDArray[np.uint8]]) -> Tensor:
     """(B, 3, H, W) in 0..1, H and W padded to multiples of 16."""
-    stacked = torch.from_numpy(np.stack(patches)).permute(0, 3, 1, 2).float() / 255
+    stacked = to_planes(np.stack(patches)).float() / 255
     return nets.pad(stacked).contiguous(memory_format=torch.channels_last)
 
 
 def _to_pixels(x: Tensor) -> NDArray[np.uint8]:
     """(B, H, W, 3) in 0..255."""
-    return (x.clamp(0, 1) * 255).round().to(torch.uint8).permute(0, 2, 3, 1).contiguous().numpy()
+    return to_pixels(x * 255)
 
 
 def _fitted(
@@ -178,9 +180,8 @@ def _numbers(sketch: bytes) -> NDArray[np.int16]:
 
 
 def psnr(a: Pixels, b: Pixels) -> float:
-    """Peak signal-to-noise ratio of 8-bit pictures in decibels."""
-    error = float(np.mean((a.astype(np.float64) - b.astype(np.float64)) ** 2))
-    return float("inf") if error == 0 else float(10 * np.log10(255**2 / error))
+    """Peak signal-to-noise ratio of two 8-bit pictures in decibels."""
+    return float(similarity.psnr(*(torch.from_numpy(np.ascontiguousarray(one))[None] for one in (a, b))))
 
 
 def _public_bytes(maps: bytes, restored: Pixels, patch: Pixels, settings: Settings) -> tuple[bytes, Pixels]:
