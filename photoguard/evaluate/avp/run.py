@@ -76,7 +76,7 @@ class AvpOptions:
     """What to measure, on what, and where it goes."""
 
     out: Path
-    """Gets `avp.json`, `avp.md` and the pictures. Parts that are there are kept; quick ones are measured again
+    """Gets `avp.json`, `avp.md` and pictures. Parts that are there are kept; quick ones are measured again
     when the full size is asked for"""
     data: Path
     """LFW's folder or zip, or a folder that holds `lfw.zip` and perhaps `recognizers/`, `utkface.zip` and

@@ -171,12 +171,12 @@ def best_threshold(scores: NDArray[Any], same: NDArray[Any]) -> float:
 
 
 def equal_error(scores: NDArray[Any], same: NDArray[Any]) -> float:
-    """The error rate at the threshold where strangers pass as often as friends are turned away."""
+    """The error rate at the threshold where two people pass for one as often as one for two."""
     truth = same.astype(bool)
     cuts = np.unique(scores)
-    friends, strangers = np.sort(scores[truth]), np.sort(scores[~truth])
-    turned_away = np.searchsorted(friends, cuts, side="left") / max(len(friends), 1)
-    passed = 1 - np.searchsorted(strangers, cuts, side="left") / max(len(strangers), 1)
+    same_person, others = np.sort(scores[truth]), np.sort(scores[~truth])
+    turned_away = np.searchsorted(same_person, cuts, side="left") / max(len(same_person), 1)
+    passed = 1 - np.searchsorted(others, cuts, side="left") / max(len(others), 1)
     turned_away, passed = np.append(turned_away, 1.0), np.append(passed, 0.0)
     at = int(np.argmin(np.abs(turned_away - passed)))
     return float((turned_away[at] + passed[at]) / 2)

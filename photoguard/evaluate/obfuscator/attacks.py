@@ -1,4 +1,4 @@
-"""What strangers try on feature files: guessing private attributes, restoring the face."""
+"""What attackers try on feature files: guessing private attributes, restoring the face."""
 
 from __future__ import annotations
 
@@ -237,10 +237,11 @@ class Identity:
 
     same: Interval
     stranger: Interval
+    """With another person's true face"""
     beyond: Interval
     """The difference, face by face"""
     alike: Interval
-    """The same difference to strangers of the same answer, which the service is told anyway"""
+    """The same difference to people of the same answer, which the service is told anyway"""
 
 
 @dataclass(frozen=True)
@@ -304,7 +305,7 @@ def restoring_loss(out: Tensor, truth: Tensor) -> Tensor:
 
 
 def identity(out: Pixels, answer: Labels, by: Judge, config: ObfuscatorConfig) -> Identity:
-    """Cosines with the true face and with strangers; strangers are drawn by lot."""
+    """Cosines with the true face and with those of other people, who are drawn by lot."""
     theirs, true = by.recognizer.embed_pixels(chips(out, by.recognizer, config)), by.true
     rng = np.random.default_rng(0)
     other = (np.arange(len(out)) + rng.integers(1, len(out), len(out))) % len(out)
