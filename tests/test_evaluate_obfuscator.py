@@ -176,7 +176,7 @@ def test_the_whole_evaluation(shipped, tmp_path):
         assert part in text
     for picture in ("portrait", "accuracy", "losses"):
         assert (tmp_path / "docs" / "images" / f"obfuscator-{picture}.png").is_file()
-    assert (tmp_path / "out" / "restored-photoguard.photos.png").is_file()
+    assert (tmp_path / "out" / "restored-photoguard.png").is_file()
     assert not list((tmp_path / "docs").rglob("restored*"))  # faces of the data set stay out of docs
 
     kept = page.evaluate_obfuscator(asked)
