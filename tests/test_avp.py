@@ -20,6 +20,7 @@ from photoguard.errors import DamagedError, QualityError, UsageError, WrongKeyEr
 from photoguard.evaluate.common.metrics import ssim
 from photoguard.formats import chip_data as avp_payload
 from photoguard.formats import envelope, identities
+from photoguard.formats.private import Grant, PrivateFile
 from photoguard.methods import Chips, Settings
 from photoguard.methods.avp import chips as avp_chips
 from photoguard.methods.avp import keys as avp_keys
@@ -167,11 +168,11 @@ def test_a_chip_of_version_1_opens_and_says_that_nothing_proves_it() -> None:
 # Private files decide
 
 
-def private_file(chip: np.ndarray | None, portable: bytes | None = None) -> envelope.PrivateFile:
+def private_file(chip: np.ndarray | None, portable: bytes | None = None) -> PrivateFile:
     """A private file that names a chip."""
-    named = None if chip is None else methods.digest(chip)
-    grant = envelope.Grant(1, bytes(32), bytes(32), b"", named)
-    return envelope.PrivateFile(bytes(16), bytes(32), None, (grant,), portable)
+    named = b"" if chip is None else methods.digest(chip)
+    grant = Grant(1, bytes(32), bytes(32), b"", named)
+    return PrivateFile(bytes(16), bytes(32), None, (grant,), portable)
 
 
 def test_the_private_file_decides_whether_a_picture_is_a_chip() -> None:
@@ -348,11 +349,15 @@ def test_a_chip_in_the_place_of_the_public_picture_is_refused(ready: Run, portra
     ready("encrypt", portrait, "-m", "avp", "--recognizer", "tiny", "-q")
     chip, public = portrait.with_name("portrait.face1.avp.png"), portrait.with_name("portrait.pub.png")
     ready("verify", public)
-    public.write_bytes(chip.read_bytes())  # anybody can seal one to a public key
+    other = portrait.with_name("other.pub.png")  # anybody can seal one to a public key
+    ready("encrypt", portrait, "-m", "avp", "--recognizer", "tiny", "-q", "-o", other)
+    public.write_bytes(portrait.with_name("other.face1.avp.png").read_bytes())
     for command in ("verify", "decrypt"):
         failed = ready(command, public, code=6).stderr
         assert "a chip that the private file does not name" in failed
     assert not portrait.with_name("portrait.restored.png").exists()
+    public.write_bytes(chip.read_bytes())
+    ready("verify", public)  # its own chip is named
     portrait.with_name("portrait.priv").unlink()
     ready("verify", public)  # alone, it is what it is
 

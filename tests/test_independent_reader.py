@@ -1,4 +1,4 @@
-"""The second reader, written from docs/format.md alone, reads what photoguard writes."""
+"""The second reader, which follows docs/format.md alone, reads what photoguard writes."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ from photoguard.formats import identities, public_keys, signing
 from photoguard.formats.identities import Recipients
 
 WORDS = "four random words\n"
-QUICK = "from photoguard import passphrases\npassphrases.WORK = 10"
+QUICK = "from photoguard.formats import passphrases\npassphrases.WORK = 10"
 BOTH = ["identity", "identity.pub"]
 
 
@@ -174,7 +174,9 @@ def test_modes_do_not_depend_on_the_umask(nursery: Nursery, umask: int) -> None:
     before = f"import os\nos.umask({umask})"
     nursery.run("keygen", "--passphrase", "--recovery", nursery.home / "spare", typed=WORDS, before=before)
     found = {path.name: mode(path) for path in config(nursery).iterdir()}
-    assert found == {"identity": 0o600, "identity.pub": 0o644, "identity.sign": 0o600}
+    assert found == {
+        "identity": 0o600, "identity.pub": 0o644, "identity.sign": 0o600, "journal.key": 0o600,
+    }  # fmt: skip
     assert mode(config(nursery)) == 0o700 and mode(nursery.home / "spare") == 0o600
     config(nursery).chmod(0o755)
     nursery.run("recipients", "--as", "ana", shared(nursery.home / "ana.pub"), before=before)
@@ -226,7 +228,7 @@ def test_keygen_can_be_run_again_wherever_it_was_killed(nursery: Nursery, option
 def whole_identity(nursery: Nursery, options: tuple[str, ...]) -> None:
     """Everything is there, belongs together, and nothing is left over."""
     sign = ["identity.sign"] if "--passphrase" in options else []
-    assert names(config(nursery)) == BOTH + sign
+    assert names(config(nursery)) == [*BOTH, *sign, "journal.key"]
     data = (config(nursery) / "identity").read_bytes()
     text = identities.unlocked(data, lambda _: WORDS.strip())
     keys = public_keys.of_identity(text.decode())
@@ -246,13 +248,13 @@ def test_a_draft_is_not_forgotten_and_a_strange_recovery_file_not_taken(
         "def publish(*args):\n old(*args)\n if args[0].name == 'usb': os.kill(os.getpid(), signal.SIGKILL)\n"
     )
     nursery.run("keygen", "--recovery", spare, code=-9, before=kill + "f.publish = publish")
-    assert names(config(nursery)) == [".identity.unfinished"] and spare.exists()
+    assert names(config(nursery)) == [".identity.unfinished", "journal.key"] and spare.exists()
     for command in (("keygen",), ("encrypt", photo, *REGION)):
         assert "cut off" in nursery.run(*command, code=8).stderr
     mine = spare.read_bytes()
     spare.write_text(identities.generate()[0])
     nursery.run("keygen", "--recovery", spare, code=8)
-    assert names(config(nursery)) == [".identity.unfinished"]
+    assert names(config(nursery)) == [".identity.unfinished", "journal.key"]
     spare.write_bytes(mine)
     nursery.run("keygen", "--recovery", spare)
     whole_identity(nursery, ("--recovery",))

@@ -6,7 +6,6 @@ import contextlib
 import errno
 import hashlib
 import os
-import secrets
 import stat
 import tempfile
 from collections.abc import Iterator
@@ -284,23 +283,17 @@ def arrived(condition: tuple[str, Path]) -> bool:
 
 
 def write_secret(path: Path, text: str) -> None:
-    """Write a new file that only its owner can read, whole; an existing one is never touched."""
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    """Write a new file that only its owner can read; an existing one is never touched."""
     with writing(path):
         try:
-            handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:
+            raise in_the_way(path) from None
+        try:
             with os.fdopen(handle, "w") as file:
                 file.write(text)
                 file.flush()
                 os.fsync(handle)
-            try:
-                os.link(draft, path)
-            except FileExistsError:
-                raise in_the_way(path) from None
-            except OSError as error:
-                if error.errno not in NO_LINK:
-                    raise
-                refuse_existing(path)
-                draft.rename(path)
-        finally:
-            draft.unlink(missing_ok=True)
+        except OSError:
+            path.unlink()  # torn, it would be taken for a damaged one
+            raise

@@ -1,6 +1,6 @@
-"""A second reader of photoguard's files, written from docs/format.md alone.
+"""A second reader of photoguard's files that follows docs/format.md and takes nothing else from photoguard.
 
-It imports nothing of photoguard and no torch: only numpy, Pillow, cryptography, pyrage (age) and the standard
+It needs no torch: only numpy, Pillow, cryptography, pyrage (age) and the standard
 library. It shows what another implementation has to do, and the tests run it over every vector and over files
 that photoguard has just made. A section number in a comment is one of docs/format.md.
 
@@ -25,6 +25,6 @@ from reader.restore import Restored, owned, private_files, restore
 
 __all__ = [
     "DamagedError", "ForeignError", "Photo", "Restored", "UnreadableError", "WrongKeyError", "digest",
-    "feature_file", "fingerprint", "is_chip", "opened_carrier", "owned", "png_chunks", "private_file", "private_files",
-    "public_file", "restore", "restored_chip", "unlock",
+    "feature_file", "fingerprint", "is_chip", "opened_carrier", "owned", "png_chunks", "private_file",
+    "private_files", "public_file", "restore", "restored_chip", "unlock",
 ]  # fmt: skip

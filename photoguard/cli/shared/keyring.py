@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -33,6 +34,7 @@ from photoguard.formats import identities, signing
 from photoguard.formats.identities import Identity, Recipients
 from photoguard.formats.signing import Signer
 
+UNWRITTEN_PATIENCE = 50  # hundredths of a second that a run may take between making a file and filling it
 LEARNED = "learned"  # in place of a key model's file: the default one
 
 
@@ -117,6 +119,7 @@ def journal_key(voice: Voice, make: bool = True) -> bytes | None:
     """The secret that keys what journals say about photos; made at first use, if it may be."""
     path = default_identity().with_name("journal.key")
     try:
+        _forget_unwritten(path)
         if not path.exists():
             if not make:
                 return None
@@ -133,6 +136,15 @@ def journal_key(voice: Voice, make: bool = True) -> bytes | None:
         raise DamagedError(
             f"{files.shown(path)} is damaged", "remove it; runs that were cut off then go on with --force"
         ) from None
+
+
+def _forget_unwritten(path: Path) -> None:
+    """Remove a secret that a killed run did not come to write; one that is being written has time to be."""
+    for _ in range(UNWRITTEN_PATIENCE):
+        if not path.is_file() or path.stat().st_size:
+            return
+        time.sleep(0.01)
+    path.unlink(missing_ok=True)
 
 
 def stage_secret(voice: Voice, make: bool = True) -> bytes | None:
