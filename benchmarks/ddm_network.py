@@ -22,7 +22,7 @@ from torch import Tensor
 from photoguard.methods.ddm.maps import Codes, pack_maps, unpack_maps
 from photoguard.nets import ddm as nets
 from photoguard.train import loop
-from photoguard.train.data import Reader, Source, split_by_name, faces_at
+from photoguard.train.data import Reader, Source, faces_at, split_by_name
 from photoguard.weights import load_ddm, load_trained_ddm
 
 

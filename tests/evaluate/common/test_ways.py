@@ -23,6 +23,7 @@ from photoguard.nets.generator import Generator, GeneratorConfig
 
 FACES = np.random.default_rng(0).integers(0, 256, (3, 48, 40, 3), dtype=np.uint8)
 IDENTITY = identities.generate()[0]
+torch.manual_seed(1)
 MODEL = KeyModel(bytes(32), Generator(GeneratorConfig(4, 1, 1, False)).requires_grad_(False).eval())
 
 
