@@ -22,14 +22,12 @@ from photoguard.formats.private import Grant, PrivateFile, seal_private
 from photoguard.formats.signing import Signer
 from photoguard.methods.avp import method as avp
 from photoguard.photos import images, png, profile
-from photoguard.photos.geometry import Box, Owners, chip_scale
+from photoguard.photos.geometry import MARGIN, Box, Owners, chip_scale
 from photoguard.photos.images import Photo
 from photoguard.recognizers.table import TEMPLATES
 
 if TYPE_CHECKING:
     from photoguard.methods.avp.chips import Chip
-
-MARGIN = 0.25  # of the face's longer side, on every side: hair and ears belong to the face
 
 
 @dataclass(frozen=True)
@@ -52,7 +50,7 @@ class Options:
 class Protection:
     """A protected photo, not yet on disk."""
 
-    picture: Photo  # what strangers see
+    picture: Photo  # what everybody sees
     public: envelope.PublicFile
     private: PrivateFile
     covers: tuple[covering.Cover, ...]  # of its faces
@@ -153,7 +151,7 @@ def find(photo: Photo, options: Options) -> list[Face]:
     if doubtful and options.uncertain == "fail":
         raise DoubtError(
             f"uncertain about face {', '.join(map(str, doubtful))}",
-            "see `photoguard detect --preview`, then choose with --faces, --keep or --strict-faces",
+            "see `photoguard detect --preview`, then choose with --faces, --keep or --only-certain",
         )
     return found
 

@@ -165,7 +165,7 @@ def _altered(photo: Photo, public: envelope.PublicFile, private: Sequence[Privat
 def _paste(photo: Photo, public: envelope.PublicFile, grants: Sequence[Grant]) -> None:
     """Put the granted faces into the photo's own arrays: one at a time, so that one patch is all they cost.
 
-    Of a face that owns no pixel nothing is opened: a stranger could ask for any amount of work with those.
+    Of a face that owns no pixel nothing is opened: an attacker could ask for any amount of work with those.
     """
     owners = Owners.of([face.box for face in public.faces])
     for grant in grants:

@@ -199,7 +199,8 @@ def test_a_damaged_private_file_costs_its_own_photo_only(photoguard: Shell, albu
 
 
 @pytest.mark.parametrize(
-    ("policy", "code", "again"), [("error", 10, 1), ("skip", 0, 1), ("copy-nothing", 0, 2)]
+    ("policy", "code", "again"),
+    [("error", 10, 1), ("skip", 0, 1), ("remember", 0, 2), ("copy-nothing", 0, 2)],
 )
 def test_photos_without_a_face(photoguard: Shell, tmp_path: Path, policy: str, code: int, again: int) -> None:
     photo(tmp_path / "album" / "empty.png", size=(48, 48))

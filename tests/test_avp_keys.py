@@ -56,7 +56,7 @@ def bomb() -> bytes:
 MEASURED = """
 import resource, sys, torch
 from photoguard.errors import DamagedError
-from photoguard.methods.avp_keys import KeyModel
+from photoguard.methods.avp.keys import KeyModel
 data = open(sys.argv[1], "rb").read()
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 try:

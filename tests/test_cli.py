@@ -96,10 +96,10 @@ def test_faces_are_chosen_by_number(photoguard: Shell, tmp_path: Path, portrait:
     Image.fromarray(np.hstack([face, face, face])).save(group)
     found = [
         json.loads(line)
-        for line in photoguard("detect", group, "--strict-faces", "--json").stdout.splitlines()
+        for line in photoguard("detect", group, "--only-certain", "--json").stdout.splitlines()
     ]
     assert [face["face"] for face in found] == [1, 2, 3] and all(face["certain"] for face in found)
-    done = photoguard("encrypt", group, "--strict-faces", "--keep", "2", "--json")
+    done = photoguard("encrypt", group, "--only-certain", "--keep", "2", "--json")
     report = json.loads(done.stdout)
     assert report["covered"] == [1, 3] and report["kept"] == [2]
     covered, original = pixels(group.with_name("three.pub.png")), pixels(group)
@@ -410,12 +410,33 @@ def test_wrong_words_are_usage_errors(photoguard: Shell, tmp_path: Path) -> None
     photo = small(tmp_path / "typed")
     for words in (
         ("--faces", "one"), ("--faces", "0"), ("--strength", "0.2"), ("--method", "magic"), ("--to", "bob"),
-        ("--strict-faces", "--fail-on-uncertain"), ("--to", "age1xyz"), ("-o", "out.jpg"),
+        ("--only-certain", "--fail-on-uncertain"), ("--to", "age1xyz"), ("-o", "out.jpg"),
+        ("--strict-faces", "--fail-on-uncertain"), ("--no-face", "copy"),
     ):  # fmt: skip
         expected = 3 if words == ("--to", "bob") else 2
         photoguard("encrypt", photo, *words, code=expected)
+    assert "out.jpg must end in .png" in photoguard("encrypt", photo, "-o", "out.jpg", code=2).stderr
+    assert "error, skip, remember" in photoguard("encrypt", photo, "--no-face", "copy", code=2).stderr
     assert [p.name for p in photo.parent.iterdir()] == ["small.png"]
     shutil.rmtree(photo.parent)
+
+
+def test_the_earlier_name_of_only_certain_works_and_is_not_shown(photoguard: Shell, tmp_path: Path) -> None:
+    photo = small(tmp_path / "renamed")
+    by_hand = ("--method", "solid", "--faces", "none", "--region", "1,1,30,30")
+    earlier = photoguard("encrypt", photo, *by_hand, "--strict-faces")
+    assert "--strict-faces is now called --only-certain" in earlier.stderr
+    assert "now called" not in photoguard("encrypt", photo, *by_hand, "--only-certain", "--force").stderr
+    for command in ("encrypt", "detect"):
+        shown = photoguard(command, "--help").stdout
+        assert "--only-certain" in shown and "--strict-faces" not in shown
+
+
+def test_both_names_of_only_certain_drop_uncertain_faces(photoguard: Shell, portrait: Path) -> None:
+    certain = ("--threshold", "1.0")  # no face is certain then
+    assert "no face" in photoguard("detect", portrait, *certain, "--only-certain", code=4).stderr
+    assert "no face" in photoguard("detect", portrait, *certain, "--strict-faces", code=4).stderr
+    assert "uncertain" in photoguard("detect", portrait, *certain).stdout
 
 
 def test_the_pixel_cap_is_an_option(photoguard: Shell, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import zlib
 
 import cv2
 import numpy as np
+import pillow_heif
 import pytest
 from PIL import Image, ImageCms
 
@@ -16,6 +17,8 @@ from photoguard.errors import UnreadableError
 from photoguard.photos import images, png
 
 LOSSLESS = ("PNG", "WEBP", "TIFF", "BMP", "GIF")
+
+pillow_heif.register_heif_opener()  # to write such files
 
 
 def arrow(height: int = 48, width: int = 64) -> np.ndarray:

@@ -331,25 +331,25 @@ def test_who_made_a_file(home: Path, capsys: pytest.CaptureFixture[str]) -> None
     voice, (text, _) = Voice(), identities.generate()
     nobody = load_signer(voice)
     assert nobody != load_signer(voice) and "no identity" in capsys.readouterr().err
-    assert known.who_made(nobody.public, voice) is None
+    assert known.signers(voice).get(nobody.public) is None
     (home / "identity").write_text(text)
     (home / "identity").chmod(0o644)
     mine = load_signer(voice)
     assert mine == signing.signer_of(text) and "others can read" in capsys.readouterr().err
     (home / "identity").chmod(0o600)
     assert mine == load_signer(voice) and not capsys.readouterr().err
-    assert known.who_made(mine.public, voice) == "you"
+    assert known.signers(voice).get(mine.public) == "you"
     ana, _ = identities.generate()
     hers = signing.signer_of(ana)
-    assert hers and known.who_made(hers.public, voice) is None
-    assert known.who_made(hers.public, voice, identities.parse_identities(ana.encode(), str)) == "you"
+    assert hers and known.signers(voice).get(hers.public) is None
+    assert known.signers(voice, identities.parse_identities(ana.encode(), str)).get(hers.public) == "you"
     known.remember("ana", public_keys.of_identity(ana), voice)
     (home / "known" / "bad.pub").write_text("rubbish")
-    assert known.who_made(hers.public, voice) == "ana"
+    assert known.signers(voice).get(hers.public) == "ana"
     assert "bad.pub is passed over" in capsys.readouterr().err
     assert known.signers(voice) == {mine.public: "you", hers.public: "ana"}
     (home / "known" / "me.pub").write_text(public_keys.of_identity(text).to_text())
-    assert known.who_made(mine.public, voice) == "you", "a name that was planted does not hide you"
+    assert known.signers(voice).get(mine.public) == "you", "a name that was planted does not hide you"
     with pytest.raises(UsageError):
         known.keys_of("../identity")
 
@@ -363,7 +363,7 @@ def test_who_signs_for_a_locked_identity(home: Path, capsys: pytest.CaptureFixtu
     mine = signing.signer_of(text)
     assert mine
     (home / "identity.sign").write_text(mine.seed.hex() + "\n")
-    assert load_signer(Voice()) == mine and known.who_made(mine.public, Voice()) == "you"
+    assert load_signer(Voice()) == mine and known.signers(Voice()).get(mine.public) == "you"
     (home / "identity.sign").write_text(mine.seed.hex()[2:])
     with pytest.raises(DamagedError, match="is damaged"):
         load_signer(Voice())

@@ -86,8 +86,8 @@ def test_tables_that_are_none(pictures, tmp_path, text, says):
     [
         ("hair", "no attribute 'hair'"),
         ("age>=200", r"same age>=200 \(no\)"),
-        ("gender>=1", "no number"),
-        ("age>=old", "no number"),
+        ("gender>=1", "not numbers"),
+        ("age>=old", "not numbers"),
     ],
 )
 def test_attributes_that_cannot_be_learned(pictures, name, says):

@@ -15,14 +15,26 @@ LAYERS = {
     "errors": 0,
     "interruption": 1, "files": 1, "nets": 1, "looks": 1,
     "photos": 2, "weights": 2, "datasets": 2,
-    "formats": 3, "detection": 3,
-    "recognizers": 4,
+    "formats": 3, "graphs": 3,
+    "detection": 4, "recognizers": 4,
     "methods": 5, "covering": 5, "opening": 5,
     "protect": 6, "match": 6, "reveal": 7,
     "batch": 8, "train": 8, "evaluate": 8,
     "cli": 9,
 }  # fmt: skip
-NO_TORCH = ("errors", "interruption", "files", "photos", "formats", "looks", "covering", "opening", "cli")
+NO_TORCH = (
+    "errors",
+    "interruption",
+    "files",
+    "photos",
+    "formats",
+    "looks",
+    "graphs",
+    "detection",
+    "covering",
+    "opening",
+    "cli",
+)
 BARE_MACHINE = {"torch", "numpy", "PIL", "tqdm", "typer", "safetensors"}  # all that nets and train may need
 
 
@@ -65,6 +77,15 @@ def test_imports_point_downward(path: Path) -> None:
             continue
         other = name.split(".")[1]
         assert other == own or LAYERS[other] < LAYERS[own], f"{own} may not import {other}"
+
+
+@pytest.mark.parametrize("path", sorted((PACKAGE / "cli").glob("*.py")), ids=lambda p: p.stem)
+def test_no_command_imports_another(path: Path) -> None:
+    """What two of them need lies in cli/shared; `main` registers them, and the reference prints them."""
+    found = {f"{name}." for name in imports(ast.parse(path.read_text()))}
+    others = {name for name in found if name.startswith("photoguard.cli.")}
+    if path.stem not in ("main", "reference"):
+        assert all(name.startswith("photoguard.cli.shared.") for name in others), f"{path.stem}: {others}"
 
 
 @pytest.mark.parametrize("own", NO_TORCH)

@@ -106,30 +106,6 @@ def test_the_stage_of_a_living_run_is_neither_touched_nor_named(tmp_path: Path) 
     assert names(tmp_path) == ["a.priv"]
 
 
-def test_two_folders_get_both_or_neither(tmp_path: Path) -> None:
-    def killed(moment: int) -> None:
-        child = os.fork()
-        if not child:
-            with files.staged(tmp_path / "keys", secret=SECRET) as stage:
-                stage.add("identity", b"secret")
-                with files.staged(tmp_path / "safe", secret=SECRET) as safe:
-                    safe.add("recovery", b"spare")
-                    steps = [lambda: stage.decide(after=safe), safe.decide, safe.finish, stage.finish]
-                    for step in steps[:moment]:
-                        step()
-                    os._exit(0)
-        assert os.waitpid(child, 0)[1] == 0
-
-    for moment in range(5):
-        killed(moment)
-        assert settle(tmp_path / "safe") == settle(tmp_path / "keys") == []
-        there = moment > 1
-        assert names(tmp_path / "safe") == ["recovery"] * there
-        assert names(tmp_path / "keys") == ["identity"] * there
-        for path in (tmp_path / "safe" / "recovery", tmp_path / "keys" / "identity"):
-            path.unlink(missing_ok=True)
-
-
 # What is not certainly ours
 
 

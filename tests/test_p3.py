@@ -95,7 +95,7 @@ def test_both_parts_are_pictures_and_less_is_public_at_a_lower_threshold():
 
 
 def test_a_threshold_that_is_none_and_parts_of_two_pictures_are_refused():
-    with pytest.raises(UsageError):
+    with pytest.raises(UsageError, match="is out of range"):
         p3.split(scene(), 0)
     a, b = p3.split(scene(16, 16), 10), p3.split(scene(24, 16), 10)
     with pytest.raises(DamagedError):

@@ -18,7 +18,7 @@ from PIL import Image
 
 from photoguard import detection, weights
 from photoguard.errors import UnreadableError, UnwritableError, UsageError, WeightsError
-from photoguard.interruption import patient
+from photoguard.interruption import graceful_sigint
 from photoguard.nets import ddm as nets
 from photoguard.nets.squeezenet import SqueezeNet
 from photoguard.photos.geometry import Box
@@ -200,7 +200,7 @@ def test_ctrl_c_in_the_middle_of_a_step_waits_for_its_end_and_exits_130(faces, t
 
 def test_a_second_ctrl_c_does_not_wait():
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have set it aside
-    with patient() as stopping:
+    with graceful_sigint() as stopping:
         assert not stopping()
         signal.raise_signal(signal.SIGINT)
         assert stopping()

@@ -69,7 +69,7 @@ def plan(inputs: Sequence[Path], output: Path | None, selection: Selection) -> l
     if output is not None and single and not files.means_folder(output):
         if output.suffix.lower() != ".png":
             raise UsageError(
-                f"{files.shown(output)} is no PNG name", "public pictures are PNG: end it in .pub.png"
+                f"{files.shown(output)} must end in .png", "public pictures are PNG: NAME.pub.png"
             )
         return [Task(inputs[0], output)]
     folders = [source.parent if output is None else output.joinpath(*below.parts) for source, below in pairs]
@@ -98,7 +98,7 @@ def plan_restoring(inputs: Sequence[Path], output: Path | None, selection: Selec
     single = len(inputs) == 1 and not files.is_folder(inputs[0])
     if output is not None and single and not files.means_folder(output):
         if output.suffix.lower() != ".png":
-            raise UsageError(f"{files.shown(output)} is no PNG name", "restored photos are PNG")
+            raise UsageError(f"{files.shown(output)} must end in .png", "restored photos are PNG")
         beside = _private_files(inputs[0].parent).get(_stem(inputs[0]), ())
         return [Task(inputs[0], output, restores=True, secrets=beside)]
     tasks, private = [], {folder: _private_files(folder) for folder in {source.parent for source, _ in pairs}}

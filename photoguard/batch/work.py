@@ -54,7 +54,7 @@ class Encrypting:
         if self.options.faces != "none":
             from photoguard.detection.networks import load_networks
 
-            load_networks("cpu")
+            load_networks()
         prepare = getattr(method(self.options.method), "network", None)
         if prepare:
             prepare()

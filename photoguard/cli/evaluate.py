@@ -79,7 +79,7 @@ def ddm(
     from photoguard.evaluate.ddm.run import DdmOptions, evaluate_ddm
 
     if only == ["adversarial"] or (data is None and not only and not networks):
-        evaluate_adversarial(out, data, voice.note, page)
+        evaluate_adversarial(out, data, say=voice.note, page=page)
     elif data is None:
         raise UsageError("--only and --weights take faces to measure with", "name a folder with --data")
     else:
@@ -189,8 +189,8 @@ def avp(
         list[str] | None,
         typer.Option(
             "--recognizer",
-            help="Recognizer to encrypt for; repeat it for several, the first takes part in everything; "
-            "default: all that are there.",
+            help="Recognizer to encrypt for; repeat it for several, the first takes part in everything. "
+            "Default: all that are installed.",
         ),
     ] = None,
     only: Annotated[
@@ -201,7 +201,7 @@ def avp(
         typer.Option(
             "--cifar10",
             help="Your folder of CIFAR-10, for classification: the binary version, or the one of pickles, "
-            "from which nothing but numbers is read; default: pictures that are drawn.",
+            "from which nothing but numbers is read. Default: drawn pictures.",
         ),
     ] = None,
     page: Annotated[
@@ -217,9 +217,8 @@ def avp(
     if task is Task.classification:
         from photoguard.evaluate.classification.run import evaluate_classification
 
-        evaluate_classification(
-            out, _key_models(None, quick, 32), cifar10, quick=quick, say=voice.note, page=page
-        )
+        keys = _key_models(None, quick, 32)
+        evaluate_classification(out, keys, cifar10, quick=quick, say=voice.note, page=page)
     elif data is None:
         raise UsageError("--data is missing", "name LFW's folder or zip, or a folder with lfw.zip in it")
     else:

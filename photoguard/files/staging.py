@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import hashlib
 import os
 import stat
 import tempfile
@@ -15,9 +14,8 @@ from pathlib import Path
 from photoguard.errors import OutputExistsError, PhotoguardError, UnwritableError
 from photoguard.files import listing, remote
 from photoguard.files.folders import Folder, held
-from photoguard.files.listing import LIST, REPLACE, Promises
+from photoguard.files.listing import LIST, REPLACE
 from photoguard.files.names import PRIVATE_SUFFIX, STAGING, shown
-from photoguard.files.reading import read_file
 
 try:
     import fcntl
@@ -113,18 +111,13 @@ class Stage:
         self.decide()
         self.finish()
 
-    def decide(self, after: Stage | None = None) -> None:
-        """Note that all outputs are whole and will be put in place, once those of `after` are in theirs."""
+    def decide(self) -> None:
+        """Note that all outputs are whole and will be put in place."""
         with writing(self.folder):
             for name in self.list.listing.outputs:
                 _refuse(self.beside, name, self.force)
             self.inside.sync()
-            self.list.decide(self.force, [] if after is None else after.promises())
-
-    def promises(self) -> Promises:
-        """What will lie where, by the digest of its bytes."""
-        folder = self.folder.absolute()
-        return [(_digest(self.inside.read(name)), folder / name) for name in self.list.listing.outputs]
+            self.list.decide(self.force)
 
     def finish(self) -> None:
         """Put in place what was decided."""
@@ -163,10 +156,6 @@ class Stage:
 
 def _private_first(name: str) -> tuple[bool, str]:
     return not name.endswith(PRIVATE_SUFFIX), name
-
-
-def _digest(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
 
 
 def in_the_way(target: Path) -> OutputExistsError:
@@ -260,26 +249,6 @@ def locked(beside: Folder, name: str) -> Folder:
             inside.close()
             raise
     return inside
-
-
-def publish_both(first: Stage, second: Stage) -> None:
-    """Put the outputs of two folders in place.
-
-    `second` is decided before, on the condition that those of `first` arrive: whenever a run is killed, the
-    next one that tidies the first folder and then the second makes it both or neither.
-    """
-    second.decide(after=first)
-    first.publish()
-    second.finish()
-
-
-def arrived(condition: tuple[str, Path]) -> bool:
-    """Whether the file that a stage waits for lies in its place."""
-    digest, path = condition
-    try:
-        return _digest(read_file(path, limit=1 << 20)) == digest
-    except PhotoguardError:
-        return False
 
 
 def write_secret(path: Path, text: str) -> None:

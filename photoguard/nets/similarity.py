@@ -1,4 +1,4 @@
-"""How alike pictures are, one definition to train against and to measure with: PSNR, SSIM, MS-SSIM.
+"""How alike pictures are, one definition to train against and to measure with: SSIM and MS-SSIM.
 
 SSIM is that of Wang, Bovik, Sheikh, Simoncelli (2004), MS-SSIM that of Wang, Simoncelli, Bovik (2003).
 """
@@ -12,12 +12,6 @@ from torch import Tensor
 SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # of the five scales, the finest first
 WINDOW, SIGMA = 11, 1.5
 C1, C2 = 0.01**2, 0.03**2  # for values of 0..1
-
-
-def psnr(a: Tensor, b: Tensor) -> Tensor:
-    """Peak signal-to-noise ratio in dB of pictures of 0..255, (B, ...) -> (B,); infinite for equal ones."""
-    error = (a.double() - b.double()).square().flatten(1).mean(1)
-    return 10 * (255**2 / error).log10()
 
 
 def ssim(a: Tensor, b: Tensor) -> Tensor:

@@ -28,7 +28,7 @@ from tqdm import tqdm
 from photoguard import weights
 from photoguard.errors import UsageError, WeightsError
 from photoguard.files import read_file
-from photoguard.interruption import deaf, patient
+from photoguard.interruption import graceful_sigint, ignore_sigint
 from photoguard.nets import ddm as nets
 from photoguard.nets.squeezenet import SqueezeNet
 from photoguard.train import loop
@@ -393,7 +393,7 @@ def train(
             batch_size=None,
             sampler=range(run.step, config.steps),
             num_workers=workers,
-            worker_init_fn=deaf,
+            worker_init_fn=ignore_sigint,
         )
         try:
             learn(run, module, loader, faces, out, place, checkpoint_every)
@@ -418,7 +418,7 @@ def learn(
     log = loop.Log(out, run.step) if place.first else None
     started, images = time.monotonic(), 0
     bar = tqdm(total=config.steps, initial=run.step, disable=not place.first, unit="step", mininterval=1)
-    with bar, patient() as stopping:
+    with bar, graceful_sigint() as stopping:
         for pixels, unreadable in loader:
             x = loop.as_tensor(pixels.numpy(), place.device)
             run.window.append(descend(run, module, x, place))

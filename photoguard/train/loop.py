@@ -20,8 +20,8 @@ from torch import Tensor, nn
 
 from photoguard.errors import UnreadableError, UsageError
 from photoguard.files import staged
-from photoguard.nets import similarity
-from photoguard.nets.planes import to_planes
+from photoguard.nets.planes import to_pixels, to_planes
+from photoguard.photos.psnr import psnr as decibels
 
 CHECKPOINT = "checkpoint.pt"
 LOG = "log.jsonl"
@@ -176,8 +176,8 @@ def read_log(folder: Path) -> list[dict[str, Any]]:
 
 def psnr(a: Tensor, b: Tensor) -> Tensor:
     """PSNR of each image of two batches as saved in 8 bits, in dB: (B, 3, H, W) in 0..1 -> (B,)."""
-    a, b = ((x.float().clamp(0, 1) * 255).round() for x in (a, b))
-    return similarity.psnr(a, b).clamp(max=MOST_DB)
+    pairs = zip(*(to_pixels(x.float() * 255) for x in (a, b)), strict=True)
+    return torch.tensor([min(decibels(one, other), MOST_DB) for one, other in pairs])
 
 
 def as_tensor(pixels: NDArray[np.uint8], device: torch.device) -> Tensor:

@@ -31,7 +31,7 @@ from tqdm import tqdm
 
 from photoguard import recognizers, weights
 from photoguard.errors import UsageError
-from photoguard.interruption import deaf, patient
+from photoguard.interruption import graceful_sigint, ignore_sigint
 from photoguard.nets.compact import CompactConfig, CompactNet
 from photoguard.photos.geometry import TEMPLATE_112X112, similarity
 from photoguard.recognizers import Recognizer
@@ -344,7 +344,7 @@ def train(
             batch_size=None,
             sampler=range(run.step, config.steps),
             num_workers=workers,
-            worker_init_fn=deaf,
+            worker_init_fn=ignore_sigint,
         )
         held = examined(seen, teacher, place)
         try:
@@ -396,7 +396,7 @@ def learn(
     log = loop.Log(out, run.step) if place.first else None
     started, images = time.monotonic(), 0
     bar = tqdm(total=config.steps, initial=run.step, disable=not place.first, unit="step", mininterval=1)
-    with bar, patient() as stopping:
+    with bar, graceful_sigint() as stopping:
         for numbers, pixels, unreadable in loader:
             chips = as_tensor(pixels.numpy(), place)
             wanted = teacher.recalled(numbers, chips) if config.groups else teacher.answers(chips)

@@ -1,22 +1,13 @@
-"""One PSNR and one SSIM for the tool, training and evaluation."""
+"""One SSIM for the tool, training and evaluation."""
 
 from __future__ import annotations
-
-import math
 
 import pytest
 import torch
 
-from photoguard.nets.similarity import psnr, ssim
+from photoguard.nets.similarity import ssim
 
 A = torch.randint(0, 200, (2, 3, 20, 24), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
-
-
-def test_psnr_is_of_each_picture_and_infinite_for_equal_ones() -> None:
-    b = A.clone()
-    b[1] += 16
-    first, second = psnr(A, b).tolist()
-    assert first == math.inf and second == pytest.approx(10 * math.log10(255**2 / 256))
 
 
 def test_ssim_is_one_for_equal_pictures_and_negative_for_a_negative() -> None:

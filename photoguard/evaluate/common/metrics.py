@@ -12,6 +12,7 @@ import torch
 
 from photoguard.nets import similarity
 from photoguard.nets.planes import to_planes
+from photoguard.photos.psnr import psnr
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,11 +20,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Pictures = NDArray[Any]
-
-
-def psnr(a: Pictures, b: Pictures) -> float:
-    """Peak signal-to-noise ratio in dB of two pictures, or of two stacks of pictures taken as one."""
-    return float(similarity.psnr(_one(a), _one(b)))
 
 
 def mean_psnr(a: Pictures, b: Pictures) -> float:
@@ -47,10 +43,6 @@ def ms_ssims(a: Pictures, b: Pictures, batch: int = 64) -> NDArray[np.float64]:
     with torch.inference_mode():
         parts = [similarity.ms_ssim(x[at : at + batch], y[at : at + batch]) for at in range(0, len(x), batch)]
     return np.asarray(torch.cat(parts).numpy(), np.float64)
-
-
-def _one(pictures: Pictures) -> torch.Tensor:
-    return torch.from_numpy(np.asarray(pictures, np.float64))[None]
 
 
 def cosines(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float64]:

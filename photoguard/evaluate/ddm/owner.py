@@ -14,10 +14,11 @@ from PIL import Image
 from photoguard.datasets.pictures import Reader, Source, split_by_name
 from photoguard.detection import DetectionSettings
 from photoguard.errors import NoFaceError
-from photoguard.evaluate.common.metrics import cosines, psnr, ssim
+from photoguard.evaluate.common.metrics import cosines, ssim
 from photoguard.formats import identities
 from photoguard.methods import Settings, method
 from photoguard.opening import open_private
+from photoguard.photos.psnr import psnr
 from photoguard.protect import Options, protect_file
 from photoguard.recognizers import chip_for
 from photoguard.reveal import reveal

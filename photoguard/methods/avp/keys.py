@@ -1,7 +1,7 @@
 """AVP's learned keys: a generator that has learned the identity, behind a secret shuffle of the pixels.
 
-The generator alone is no secret: two that have learned the identity well open each other's pictures. What
-others lack is the shuffle, and one photo's shuffle tells nothing of the next one's.
+The generator alone is no secret: two that have learned the identity well open each other's pictures. What an
+attacker lacks is the shuffle, and one photo's shuffle tells nothing of the next one's.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def _generator(data: bytes) -> Generator:
     except (WeightsError, RuntimeError) as error:  # a file of the user's, and no part of the installation
         raise DamagedError(str(error)) from None
     if not all(bool(value.isfinite().all()) for value in tensors.values()):
-        raise DamagedError("the key model's weights are no numbers")
+        raise DamagedError("the key model's weights are not all finite numbers")
     return generator.eval().requires_grad_(False)
 
 

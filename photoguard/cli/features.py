@@ -1,4 +1,4 @@
-"""`features` and `classify`."""
+"""`features`."""
 
 from __future__ import annotations
 
@@ -8,28 +8,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from photoguard import files
-from photoguard.cli.protecting import detection_settings
 from photoguard.cli.shared import options
-from photoguard.cli.shared.keyring import chosen_recipients, load_identities, tidied
-from photoguard.cli.shared.voice import Voice, ask_passphrase, complain, guarded
-from photoguard.errors import BatchError, NoFaceError, PhotoguardError, UsageError
+from photoguard.cli.shared.albums import one_by_one
+from photoguard.cli.shared.keyring import chosen_recipients, tidied
+from photoguard.cli.shared.options import Weights, detection_settings
+from photoguard.cli.shared.voice import Voice, guarded
+from photoguard.errors import NoFaceError, UsageError
 from photoguard.files import limits
 from photoguard.formats import identities
 from photoguard.formats.features import SUFFIX, FeatureFile
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from photoguard.methods.obfuscator import Model
-
-Weights = Annotated[
-    Path | None,
-    typer.Option(
-        "--weights",
-        readable=False,
-        help="A model of your own (`train obfuscator`); the shipped one otherwise.",
-    ),
-]
 
 
 @guarded
@@ -38,7 +28,7 @@ def features(
     output: Annotated[
         Path | None,
         typer.Option(
-            "--output", "-o", help="Feature file for one photo, or a folder; beside each photo by default."
+            "--output", "-o", help="Feature file for one photo, or a folder; default: beside each photo."
         ),
     ] = None,
     weights: Weights = None,
@@ -93,7 +83,7 @@ def features(
         faces = f"{count} {'face' if count == 1 else 'faces'}" + (f", {left} left out" if left else "")
         voice.result(f"{files.shown(photo)}: {faces}\n  features {files.shown(target)}", record)
 
-    _each(voice, "photo", photos, work)
+    one_by_one(voice, "photo", photos, work)
 
 
 def _target(photo: Path, output: Path | None) -> Path:
@@ -125,61 +115,3 @@ def _features(
         )
     sent = found if all_faces else [max(found, key=lambda face: face.box.area)]
     return obfuscate(model, pixels, sent), len(found) - len(sent)
-
-
-@guarded
-def classify(
-    feature_files: Annotated[
-        list[Path],
-        typer.Argument(metavar="FILE...", help="Feature files.", show_default=False, readable=False),
-    ],
-    weights: Weights = None,
-    key: options.Key = None,
-    json: options.Json = False,
-    quiet: options.Quiet = False,
-    verbose: options.Verbose = False,
-    debug: options.Debug = False,
-) -> None:
-    """Read the answers out of feature files: the service's side."""
-    voice = Voice(json, quiet, verbose)
-    opened: list[list[identities.Identity]] = []
-
-    def read(path: Path) -> FeatureFile:
-        data = files.read_file(path, limits.FEATURES)
-        if data.startswith((identities.AGE_MAGIC, identities.ARMOR_MAGIC)):
-            opened[:] = opened or [load_identities(key, voice)]
-            data = identities.unseal(data, opened[0], ask_passphrase)
-        return FeatureFile.from_bytes(data)
-
-    from photoguard.methods import obfuscator
-
-    model = _model(weights)
-
-    def work(number: int) -> None:
-        path = feature_files[number]
-        for face, tasks in enumerate(obfuscator.classify(model, read(path)), start=1):
-            shown = {task: obfuscator.answer(shares) for task, shares in tasks.items()}
-            cells = [f"{task} {name} {share:5.1%}" for task, (name, share) in shown.items()]
-            record = {"file": str(path), "face": face, "answers": tasks}
-            voice.result("  ".join([f"{files.shown(path)}  face {face}", *cells]), record)
-
-    _each(voice, "file", feature_files, work)
-
-
-def _each(voice: Voice, what: str, paths: list[Path], work: Callable[[int], None]) -> None:
-    """All of them, whatever happens to one; the only one's failure is the command's own."""
-    failed = 0
-    for number in range(len(paths)):
-        try:
-            work(number)
-        except PhotoguardError as error:
-            if len(paths) == 1:
-                raise
-            if voice.json:
-                told = {"error": str(error), "hint": error.hint, "exit": error.exit_code}
-                voice.result("", {what: str(paths[number]), **told})
-            else:
-                complain(error)
-            failed += 1
-    if failed:
-        raise BatchError(f"{failed} of {len(paths)} failed")

@@ -1,13 +1,11 @@
-"""`encrypt` and `detect`."""
+"""`encrypt`."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
-from enum import StrEnum
 from hashlib import sha256
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -20,28 +18,21 @@ from photoguard.cli.shared.keyring import (
     load_signer,
     proof_identities,
     stage_secret,
-    tidied,
 )
+from photoguard.cli.shared.options import detection_settings, face_numbers, recognizer_names
 from photoguard.cli.shared.voice import Voice, guarded
 from photoguard.errors import UsageError
 from photoguard.files import limits, remote
+from photoguard.formats.identities import Identity, Recipients
 from photoguard.formats.signing import Signer
-from photoguard.photos.geometry import Box
+from photoguard.methods import Chips, MethodName, Settings
+from photoguard.photos.geometry import MARGIN, Box
+
+if TYPE_CHECKING:
+    from photoguard.protect import Options
 
 SEALED = "sealed"
-COSINE = 0.98
-SHIPPED_RECOGNIZER = "photoguard-small"
 LEAKS = {"blur": 41, "pixelate": 53}  # per cent of 17 people that a recognizer retrained on such covers names
-
-
-class MethodName(StrEnum):
-    """The covers to choose from."""
-
-    ddm = "ddm"
-    solid = "solid"
-    blur = "blur"
-    pixelate = "pixelate"
-    avp = "avp"
 
 
 @guarded
@@ -62,7 +53,7 @@ def encrypt(
             "-o",
             parser=remote.place,
             metavar="PATH",
-            help="Public file for one photo, or a folder or address; beside each photo by default.",
+            help="Public file for one photo, or a folder or address; default: beside each photo.",
         ),
     ] = None,
     method: Annotated[
@@ -70,9 +61,10 @@ def encrypt(
         typer.Option(
             "--method",
             "-m",
-            help="What strangers see in a face's place. The covers of ddm and solid tell nothing but the "
-            "box's size. blur and pixelate are made of the face and tell something: recognizers retrained "
-            f"on them name {LEAKS['blur']} and {LEAKS['pixelate']} % of 17 people where guessing gives 7 %.",
+            help="What everybody else sees in a face's place. The covers of ddm and solid tell nothing but "
+            "the box's size. blur and pixelate are made of the face and leak some of it: recognizers "
+            f"retrained on them name {LEAKS['blur']} and {LEAKS['pixelate']} % of 17 people where guessing "
+            "gives 7 %.",
         ),
     ] = MethodName.ddm,
     strength: Annotated[
@@ -83,7 +75,7 @@ def encrypt(
             max=5.0,
             help="How much blur and pixelate hide; they adapt to the face's size.",
         ),
-    ] = 1.0,
+    ] = Settings.strength,
     exact: Annotated[
         bool, typer.Option("--exact", help="Restore every pixel exactly; the files grow.")
     ] = False,
@@ -93,15 +85,15 @@ def encrypt(
             "--quality",
             min=20.0,
             max=60.0,
-            help="Restore ddm faces with at least so many decibels (exit 9 if not).",
+            help="With ddm: minimum PSNR of restored faces, in dB (exit 9 if not reached).",
         ),
     ] = None,
     recognizer: Annotated[
         list[str] | None,
         typer.Option(
             "--recognizer",
-            help="With avp: the recognizer that still knows the faces, as `recognizers list` names it; the "
-            "one that ships with photoguard when left out. Repeat it for chips that several know.",
+            help="With avp: the recognizer that still knows the faces, as `recognizers list` names it; "
+            "default: the one that ships with photoguard. Repeat it for chips that several know.",
         ),
     ] = None,
     key_model: Annotated[
@@ -126,9 +118,9 @@ def encrypt(
             "--cosine",
             min=0.0,
             max=1.0,
-            help="With avp: how near chip and face must be to the recognizer (exit 9 if not).",
+            help="With avp: minimum cosine between chip and face for the recognizer (exit 9 if not reached).",
         ),
-    ] = COSINE,
+    ] = Chips.least,
     to: options.To = None,
     passphrase: Annotated[
         bool, typer.Option("--passphrase", help="Seal to a passphrase instead of recipients.")
@@ -152,10 +144,11 @@ def encrypt(
         typer.Option(
             "--margin", min=0.0, max=2.0, help="How far covers reach beyond a face, as a share of its size."
         ),
-    ] = 0.25,
+    ] = MARGIN,
     min_face: options.MinFace = None,
     threshold: options.Threshold = None,
     thorough: options.Thorough = False,
+    only_certain: options.OnlyCertain = False,
     strict_faces: options.StrictFaces = False,
     fail_on_uncertain: Annotated[
         bool, typer.Option("--fail-on-uncertain", help="Write nothing when a face is uncertain (exit 4).")
@@ -170,14 +163,7 @@ def encrypt(
     include: albums.Include = None,
     exclude: albums.Exclude = None,
     files_from: albums.FilesFrom = None,
-    no_face: Annotated[
-        albums.NoFace,
-        typer.Option(
-            "--no-face",
-            help="A photo without a face is an error, or skipped, or (copy-nothing) noted as done so that "
-            "later runs do not look again. It is never copied.",
-        ),
-    ] = albums.NoFace.error,
+    no_face: albums.OnNoFace = albums.NoFace.error,
     jobs: albums.Jobs = None,
     cluster: albums.Cluster = None,
     by_content: albums.ByContent = False,
@@ -191,48 +177,32 @@ def encrypt(
 ) -> None:
     """Cover the faces in photos; each photo becomes NAME.pub.png to share and NAME.priv to restore it."""
     voice = Voice(json, quiet, verbose)
-    if strict_faces and fail_on_uncertain:
-        raise UsageError("--strict-faces and --fail-on-uncertain exclude each other", "choose one")
-    uncertain: Literal["cover", "drop", "fail"] = (
-        "drop" if strict_faces else "fail" if fail_on_uncertain else "cover"
-    )
-    if quality is not None and (exact or method is not MethodName.ddm):
-        raise UsageError("--quality belongs to --method ddm without --exact", "leave one of them out")
-    of_avp = (recognizer, key_model != SEALED, robust, cosine != COSINE)
-    if any(of_avp) and method is not MethodName.avp:
-        named = "--recognizer, --key-model, --robust and --cosine"
-        raise UsageError(f"{named} belong to --method avp", "add -m avp")
-    chosen_faces, kept = _faces(faces), face_numbers(keep, "--keep")
-    regions = tuple(map(_box, region or []))
+    uncertain = _uncertain(options.certain_only(only_certain, strict_faces, voice), fail_on_uncertain)
+    _check_quality(quality, exact, method)
+    _check_avp(method, recognizer, key_model, robust, cosine)
+    chosen, kept, regions = _faces(faces), face_numbers(keep, "--keep"), tuple(map(_box, region or []))
     inputs = albums.without_outputs(voice, albums.named(photos, files_from))
-    selection = batch.Selection(
-        recursive, tuple(include or ()), tuple(exclude or ()), mirrored=files_from is not None
-    )
-    tasks = batch.plan(inputs, output, selection)
-    many = len(tasks) > 1 or files.is_folder(inputs[0])
-    if many and (isinstance(chosen_faces, tuple) or keep):
+    tasks = batch.plan(inputs, output, albums.selection(recursive, include, exclude, files_from))
+    album = albums.Album(tasks, albums.is_many(tasks, inputs), jobs, force, None, no_face, cluster)
+    if album.many and (isinstance(chosen, tuple) or keep):
         raise UsageError("face numbers belong to one photo", "give one photo, or use --faces all or largest")
     if dry_run and (not to or "self" in to) and not has_identity():
-        albums.show_plan(voice, albums.Album(tasks, many, force=force), "protect")
+        albums.show_plan(voice, album, "protect")
         return
-    _speak_of_leaks(voice, method.value)
+    _speak_of_leaks(voice, method)
     recipients = chosen_recipients(to or [], passphrase, voice)
     proof = proof_identities(recipients, voice)
-
-    from photoguard.batch.work import Encrypting
-    from photoguard.methods import Chips, Settings
-    from photoguard.protect import Options
-
-    chips, learned = None, None
+    chips = None
     if method is MethodName.avp:
         learned = None if key_model == SEALED else load_key_model(key_model, voice)
         chips = Chips(recognizer_names(recognizer or ()), cosine, _robust(robust), learned)
+    from photoguard.protect import Options
 
     choice = Options(
         method=method.value,
         settings=Settings(strength, exact, quality, chips),
         detection=detection_settings(min_face, threshold, thorough),
-        faces=chosen_faces,
+        faces=chosen,
         keep=kept,
         regions=regions,
         margin=margin,
@@ -240,28 +210,63 @@ def encrypt(
         portable=portable,
         max_pixels=max_pixels,
     )
-    journal = None
-    if any(map(files.is_folder, inputs)) or files_from is not None:
-        which_model = sha256(learned).hexdigest() if learned else ""  # no repr tells it
-        journal = albums.journal_for(voice, f"{choice} {recipients.keys}{which_model}", by_content, dry_run)
-    album = albums.Album(tasks, many, jobs, force, journal, no_face, cluster)
+    if albums.keeps_journal(inputs, files_from):
+        journal = albums.journal_for(voice, _as_text(choice, recipients), by_content, dry_run)
+        album = replace(album, journal=journal)
     if dry_run:
         albums.show_plan(voice, album, "protect")
         return
+    _protect(voice, album, choice, recipients, proof)
+
+
+def _uncertain(only_certain: bool, fail: bool) -> Literal["cover", "drop", "fail"]:
+    if only_certain and fail:
+        raise UsageError("--only-certain and --fail-on-uncertain exclude each other", "choose one")
+    return "drop" if only_certain else "fail" if fail else "cover"
+
+
+def _check_quality(quality: float | None, exact: bool, method: MethodName) -> None:
+    if quality is not None and (exact or method is not MethodName.ddm):
+        raise UsageError("--quality belongs to --method ddm without --exact", "leave one of them out")
+
+
+def _check_avp(
+    method: MethodName, recognizer: list[str] | None, key_model: str, robust: str, cosine: float
+) -> None:
+    asked = (recognizer, key_model != SEALED, robust, cosine != Chips.least)
+    if any(asked) and method is not MethodName.avp:
+        named = "--recognizer, --key-model, --robust and --cosine"
+        raise UsageError(f"{named} belong to --method avp", "add -m avp")
+
+
+def _as_text(choice: Options, recipients: Recipients) -> str:
+    """What a journal compares, so that other settings do a photo again."""
+    learned = choice.settings.chips and choice.settings.chips.key_model
+    which_model = sha256(learned).hexdigest() if learned else ""  # no repr tells it
+    return f"{choice} {recipients.keys}{which_model}"
+
+
+def _protect(
+    voice: Voice, album: albums.Album, choice: Options, recipients: Recipients, proof: list[Identity]
+) -> None:
+    from photoguard.batch.work import Encrypting
+
+    chips, many = choice.settings.chips, album.many
     signer: Signer | None = load_signer(voice)
-    if cluster is not None:  # a secret key does not leave this machine
+    if album.cluster is not None:  # a secret key does not leave this machine
         proof, signer = [], None
-        _speak_of_cluster(voice, cluster, passphrase, learned is not None)
+        learned = chips is not None and chips.key_model is not None
+        _speak_of_cluster(voice, album.cluster, recipients.passphrase is not None, learned)
     progress = None if many or chips is None else voice.counter("step")
     secret = stage_secret(voice)
     album = replace(album, secret=secret)
-    work = Encrypting(choice, recipients, signer, tuple(proof), force, not many, secret, progress)
-    if chips is not None and cluster is None:  # a recognizer without weights: before anything is looked at
+    work = Encrypting(choice, recipients, signer, tuple(proof), album.force, not many, secret, progress)
+    if chips is not None and album.cluster is None:  # a recognizer without weights: before any photo is read
         batch.pool.load(work) if many else work.load()
     albums.work_through(voice, album, work, _protected_text, "protected")
 
 
-def _speak_of_leaks(voice: Voice, method: str) -> None:
+def _speak_of_leaks(voice: Voice, method: MethodName) -> None:
     if method in LEAKS:
         voice.note(
             f"{method} keeps some of a face: a recognizer retrained on such covers names "
@@ -275,20 +280,6 @@ def _speak_of_cluster(voice: Voice, cluster: str, passphrase: bool, learned: boo
     if learned:
         albums.warn_of_secrets(voice, cluster, "key model")
     voice.note("On a cluster the private files are not opened as a test: check some with `verify`.")
-
-
-def recognizer_names(named: Sequence[str]) -> tuple[str, ...]:
-    """The recognizers that were named, or the one that ships."""
-    return tuple(named) or (SHIPPED_RECOGNIZER,)
-
-
-def detection_settings(min_face: int | None, threshold: float | None, thorough: bool) -> Any:
-    """What the detector is asked for."""
-    from photoguard.detection import DetectionSettings
-
-    if threshold is None:
-        return DetectionSettings(min_face=min_face, thorough=thorough)
-    return DetectionSettings(min_face=min_face, threshold=threshold, thorough=thorough)
 
 
 def _protected_text(record: dict[str, Any]) -> str:
@@ -318,17 +309,6 @@ def _faces(text: str) -> Literal["all", "largest", "none"] | tuple[int, ...]:
     return words[text] if text in words else face_numbers(text, "--faces")
 
 
-def face_numbers(text: str, option: str) -> tuple[int, ...]:
-    """Numbers as `detect` prints them, from `1,3`."""
-    try:
-        numbers = tuple(int(part) for part in text.split(",") if part.strip())
-    except ValueError:
-        numbers = (0,)
-    if any(number < 1 for number in numbers) or (text and not numbers):
-        raise UsageError(f"{option} {text!r} is not a list of face numbers", f"like this: {option} 1,3")
-    return numbers
-
-
 def _robust(text: str) -> tuple[str, ...]:
     chosen = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
     strange = [part for part in chosen if part not in ("jpeg", "resize")]
@@ -345,69 +325,3 @@ def _box(text: str) -> Box:
     if width < 1 or height < 1:
         raise UsageError(f"--region {text!r} is not x,y,width,height", "like this: --region 120,80,300,90")
     return Box(x, y, width, height)
-
-
-@guarded
-def detect(
-    photo: Annotated[Path, typer.Argument(help="The photo to look at.", show_default=False, readable=False)],
-    preview: Annotated[
-        Path | None,
-        typer.Option(
-            "--preview", help="Draw the numbered faces on a copy of the photo, written here as PNG or JPEG."
-        ),
-    ] = None,
-    min_face: options.MinFace = None,
-    threshold: options.Threshold = None,
-    thorough: options.Thorough = False,
-    strict_faces: options.StrictFaces = False,
-    max_pixels: options.MaxPixels = limits.PIXEL_CAP,
-    force: options.Force = False,
-    json: options.Json = False,
-    quiet: options.Quiet = False,
-    verbose: options.Verbose = False,
-    debug: options.Debug = False,
-) -> None:
-    """List the faces in a photo with the numbers that --faces and --keep take, and draw them."""
-    voice = Voice(json, quiet, verbose)
-    if preview is not None and not force:
-        files.refuse_existing(preview)
-    from photoguard import protect
-    from photoguard.photos import images
-
-    choice = protect.Options(
-        detection=detection_settings(min_face, threshold, thorough),
-        uncertain="drop" if strict_faces else "cover",
-    )
-    data = images.decode(limits.read_picture(photo, max_pixels), files.shown(photo), max_pixels)
-    found = protect.find(data, choice)
-    if not found:
-        raise protect.no_face(photo)
-    if preview is not None:
-        _write_preview(preview, photo, data, found, force, tidied(preview.parent, voice))
-    for number, face in enumerate(found, start=1):
-        box = face.box
-        doubt = "" if face.certain else "  uncertain"
-        text = f"{number:3}  {box.width} x {box.height} at {box.x},{box.y}  score {face.score:.3f}{doubt}"
-        record = {
-            "face": number,
-            "box": [box.x, box.y, box.width, box.height],
-            "score": round(face.score, 4),
-            "certain": face.certain,
-            "rotation": face.rotation,
-            "landmarks": [[round(x, 1), round(y, 1)] for x, y in face.landmarks],
-        }
-        voice.result(text, record)
-
-
-def _write_preview(
-    preview: Path, photo: Path, data: Any, found: Sequence[Any], force: bool, secret: bytes | None
-) -> None:
-    from photoguard.photos import images
-    from photoguard.photos.preview import draw
-
-    if files.is_same(preview, photo):
-        raise UsageError("the preview would replace the photo", "choose another name with --preview")
-    picture = images.encode_preview(draw(data.shallow(), found), preview.suffix)
-    with files.staged(preview.parent, force, secret) as stage:
-        stage.add(preview.name, picture)
-        stage.publish()
