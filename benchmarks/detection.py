@@ -1,6 +1,6 @@
 """Face detection beside facenet-pytorch's and deface's: recall, false covers, time and memory, in one run.
 
-    python -m benchmarks.detection --data FOLDER --markdown docs/detection.md
+    python -m benchmarks.detection --data FOLDER --markdown docs/results/detection.md
 
 The data folder (or the environment variable PHOTOGUARD_DATA) holds lfw.zip, wild.zip,
 things.zip, photos/ and, if there is one, the hard set in hard/.

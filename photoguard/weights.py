@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from photoguard.errors import UnreadableError, WeightsError
-from photoguard.files import read_file, shown, staged
+from photoguard.files import read_file, shown, write_whole
 
 if TYPE_CHECKING:
     import numpy as np
@@ -152,9 +152,7 @@ def described(data: bytes, name: str) -> tuple[dict[str, tuple[str, list[int]]],
 def save(path: Path, tensors: Mapping[str, Tensor], config: Mapping[str, Any], half: bool = False) -> str:
     """Write a weights file, whole or not at all; returns its sha256."""
     data = packed(tensors, config, half)
-    with staged(path.parent, force=True) as stage:
-        stage.add(path.name, data)
-        stage.publish()
+    write_whole(path, data)
     return hashlib.sha256(data).hexdigest()
 
 

@@ -1,4 +1,7 @@
-"""The graphs that ship say what the networks say, and nothing that is altered runs."""
+"""The graphs that ship say what the networks say, and nothing that is altered runs.
+
+Covers: train.graphs, detection.checkpoints, methods.quantization, recognizers.embedder.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import ROOT
 from hypothesis import given
 from hypothesis import strategies as st
+from support.places import ROOT
 
 from photoguard import graphs, weights
 from photoguard.detection import checkpoints
@@ -22,7 +25,7 @@ from photoguard.methods import obfuscator, quantization
 from photoguard.methods.ddm import method as ddm
 from photoguard.nets import ddm as nets
 from photoguard.nets import mtcnn
-from photoguard.recognizers import embedder, load
+from photoguard.recognizers import load, load_for_pixels
 from photoguard.train import graphs as export
 
 TOLERANCE = 1e-4  # of values around 1: two libraries add in different orders
@@ -71,7 +74,7 @@ def test_deepobfuscator_as_graphs() -> None:
 
 def test_the_shipped_recognizer_as_a_graph() -> None:
     chips = np.random.default_rng(0).integers(0, 256, (3, 112, 96, 3), np.uint8)
-    mine, theirs = embedder("photoguard-small"), load("photoguard-small")
+    mine, theirs = load_for_pixels("photoguard-small"), load("photoguard-small")
     assert near(mine.embed_pixels(chips), theirs.embed_pixels(chips))
 
 

@@ -39,19 +39,19 @@ def classify(
 
     def read(path: Path) -> FeatureFile:
         data = files.read_file(path, limits.FEATURES)
-        if data.startswith((identities.AGE_MAGIC, identities.ARMOR_MAGIC)):
+        if identities.is_locked(data):
             opened[:] = opened or [load_identities(key, voice)]
-            data = identities.unseal(data, opened[0], ask_passphrase)
-        return FeatureFile.from_bytes(data)
+        return obfuscate.read(data, opened[0] if opened else (), ask_passphrase)
 
-    from photoguard.methods import obfuscator
+    from photoguard import obfuscate
+    from photoguard.methods.obfuscator import answer
 
-    model = obfuscator.trained(weights) if weights else obfuscator.shipped()
+    model = obfuscate.load_model(weights)
 
     def work(number: int) -> None:
         path = feature_files[number]
-        for face, tasks in enumerate(obfuscator.classify(model, read(path)), start=1):
-            shown = {task: obfuscator.answer(shares) for task, shares in tasks.items()}
+        for face, tasks in enumerate(obfuscate.answers(model, read(path)), start=1):
+            shown = {task: answer(shares) for task, shares in tasks.items()}
             cells = [f"{task} {name} {share:5.1%}" for task, (name, share) in shown.items()]
             record = {"file": str(path), "face": face, "answers": tasks}
             voice.result("  ".join([f"{files.shown(path)}  face {face}", *cells]), record)

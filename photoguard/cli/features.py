@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -13,13 +13,10 @@ from photoguard.cli.shared.albums import one_by_one
 from photoguard.cli.shared.keyring import chosen_recipients, tidied
 from photoguard.cli.shared.options import Weights, detection_settings
 from photoguard.cli.shared.voice import Voice, guarded
-from photoguard.errors import NoFaceError, UsageError
+from photoguard.errors import UsageError
 from photoguard.files import limits
 from photoguard.formats import identities
-from photoguard.formats.features import SUFFIX, FeatureFile
-
-if TYPE_CHECKING:
-    from photoguard.methods.obfuscator import Model
+from photoguard.formats.features import SUFFIX
 
 
 @guarded
@@ -60,7 +57,9 @@ def features(
     targets = [_target(photo, output) for photo in photos]
     if len(set(targets)) < len(targets):
         raise UsageError("two photos would have the same feature file", "give them one at a time with -o")
-    model = _model(weights)
+    from photoguard import obfuscate
+
+    model = obfuscate.load_model(weights)
     settings = detection_settings(min_face, threshold, thorough)
 
     stage_secrets = {folder: tidied(folder, voice) for folder in {target.parent for target in targets}}
@@ -71,15 +70,16 @@ def features(
             raise UsageError(f"{files.shown(target)} is the photo itself", "choose another name with -o")
         if not force:
             files.refuse_existing(target)
-        file, left = _features(model, photo, settings, all_faces, max_pixels)
-        data = file.to_bytes()
+        picture = limits.read_picture(photo, max_pixels)
+        made = obfuscate.make(picture, files.shown(photo), model, settings, all_faces, max_pixels)
+        data = made.file.to_bytes()
         data = identities.seal(data, recipients) if recipients else data
         with files.staged(target.parent, force, stage_secrets[target.parent]) as stage:
             stage.add(target.name, data)
             stage.publish()
-        count = len(file.faces)
+        count, left = len(made.file.faces), made.left_out
         record = {"photo": str(photo), "features": str(target), "faces": count, "left_out": left}
-        record |= {"bytes": len(data), "model": file.model, "sealed": recipients is not None}
+        record |= {"bytes": len(data), "model": made.file.model, "sealed": recipients is not None}
         faces = f"{count} {'face' if count == 1 else 'faces'}" + (f", {left} left out" if left else "")
         voice.result(f"{files.shown(photo)}: {faces}\n  features {files.shown(target)}", record)
 
@@ -91,27 +91,3 @@ def _target(photo: Path, output: Path | None) -> Path:
     if output is None:
         return photo.with_name(name)
     return output / name if files.means_folder(output) else output
-
-
-def _model(path: Path | None) -> Model:
-    from photoguard.methods import obfuscator
-
-    return obfuscator.trained(path) if path else obfuscator.shipped()
-
-
-def _features(
-    model: Model, photo: Path, settings: Any, all_faces: bool, max_pixels: int
-) -> tuple[FeatureFile, int]:
-    """The feature file of a photo, and how many faces are not in it."""
-    from photoguard.detection import detect
-    from photoguard.methods.obfuscator import obfuscate
-    from photoguard.photos import images
-
-    pixels = images.decode(limits.read_picture(photo, max_pixels), files.shown(photo), max_pixels).shallow()
-    found = [face for face in detect(pixels, settings) if face.certain]
-    if not found:
-        raise NoFaceError(
-            f"no face was found in {files.shown(photo)}", "look again with --thorough or a smaller --min-face"
-        )
-    sent = found if all_faces else [max(found, key=lambda face: face.box.area)]
-    return obfuscate(model, pixels, sent), len(found) - len(sent)

@@ -47,14 +47,16 @@ def match(
     """Tell how alike two pictures are to a recognizer: whether a chip still works, and for whom."""
     voice = Voice(json, quiet, verbose)
     from photoguard.match import THRESHOLDS, compare
-    from photoguard.recognizers import embedder
+    from photoguard.recognizers import load_for_pixels
 
     (name,) = recognizer_names([recognizer] if recognizer else [])
     same = THRESHOLDS.get(name) if threshold is None else threshold
     if same is None:
         voice.note(f"No threshold is known for {name}: give --threshold for a verdict.")
     names = files.shown(first), files.shown(second)
-    for pair in compare(limits.read_picture(first), limits.read_picture(second), embedder(name), names):
+    for pair in compare(
+        limits.read_picture(first), limits.read_picture(second), load_for_pixels(name), names
+    ):
         verdict = None if same is None else pair.cosine >= same
         words = {None: "", True: "  match", False: "  no match"}[verdict]
         text = (

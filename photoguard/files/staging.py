@@ -88,12 +88,15 @@ class Stage:
     inside: Folder
     list: listing.Writer
 
-    def add(self, name: str, data: bytes, mode: int | None = None) -> Output:
-        """Write one output into the stage, on disk for certain; a `mode` holds whatever the umask."""
+    def add(self, name: str, data: bytes, mode: int | None = None, at_most: int = 0o666) -> Output:
+        """Write one output into the stage, on disk for certain.
+
+        A `mode` holds whatever the umask; without one the umask narrows `at_most`.
+        """
         with writing(self.folder / name):
             self.list.output(name)
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-            handle = self.inside.open(name, flags, 0o666 if mode is None else mode)
+            handle = self.inside.open(name, flags, at_most if mode is None else mode)
             with os.fdopen(handle, "wb") as file:
                 if mode is not None and hasattr(os, "fchmod"):
                     os.fchmod(handle, mode)
@@ -249,6 +252,27 @@ def locked(beside: Folder, name: str) -> Folder:
             inside.close()
             raise
     return inside
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write or replace one file; when the disk fills up or the process dies, what was there stays.
+
+    Its draft always has the same name: the next call takes away what a killed one left.
+    """
+    draft = path.with_name(f".{path.name}.part")
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft.unlink(missing_ok=True)
+        try:
+            with draft.open("xb") as file:  # a new file: a link of that name is not followed
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            draft.replace(path)
+        finally:
+            draft.unlink(missing_ok=True)
+        with held(path.parent) as folder:
+            folder.sync()
 
 
 def write_secret(path: Path, text: str) -> None:

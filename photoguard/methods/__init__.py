@@ -1,4 +1,4 @@
-"""How a face becomes sealed bytes and comes back: one file a method, loaded when it is used.
+"""How a face becomes sealed bytes and comes back: `METHODS` names a method's module, loaded when it is used.
 
 What everybody sees in its place is the business of `looks`; neither package knows the other.
 """

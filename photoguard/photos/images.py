@@ -291,7 +291,7 @@ def _encode_png(
     """Pixels as a PNG with these chunks and no others, written a strip at a time.
 
     Run-length deflate over the `up` filter: as small as OpenCV's, a little faster, and without three
-    further copies of the photo (docs/performance.md).
+    further copies of the photo (docs/results/performance.md).
     """
     kind, (height, width) = _color_type(alpha, grey), pixels.shape[:2]
     out = png.Writer(width, height, 8 * pixels.itemsize, kind, chunks)

@@ -11,7 +11,7 @@ from photoguard.recognizers.table import TABLE, TEMPLATES, Spec
 
 if TYPE_CHECKING:
     from photoguard.recognizers.alignment import chip_for
-    from photoguard.recognizers.embedder import Embeds, embedder
+    from photoguard.recognizers.embedder import Embeds, load_for_pixels
     from photoguard.recognizers.entries import Entry, available, file_hash, installed, remove, shipped
     from photoguard.recognizers.recognizer import Recognizer
     from photoguard.recognizers.store import Proof, add, load
@@ -27,10 +27,10 @@ __all__ = [
     "add",
     "available",
     "chip_for",
-    "embedder",
     "file_hash",
     "installed",
     "load",
+    "load_for_pixels",
     "remove",
     "shipped",
 ]

@@ -57,7 +57,7 @@ class Embedder:
         return np.asarray(found / lengths, np.float32)
 
 
-def embedder(name: str, folder: Path | None = None) -> Embeds:
+def load_for_pixels(name: str, folder: Path | None = None) -> Embeds:
     """The shipped or installed recognizer of that name; on torch where its file is torch's own."""
     if name in shipped():
         return Embedder(TABLE[name], partial(_first, graphs.load(name, weights.arrays(name))))
