@@ -1,6 +1,6 @@
 """AVP is measured: protocol, statistics, attacks that succeed where something leaks, targets, tables.
 
-Covers: evaluate.avp.keys, evaluate.avp.ways.
+Covers: evaluate.avp.algorithm_1, evaluate.avp.quality.
 """
 
 from __future__ import annotations
