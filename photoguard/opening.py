@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 
-from photoguard.errors import PhotoguardError, UsageError, WrongKeyError
+from photoguard.errors import DamagedError, PhotoguardError, UsageError, WrongKeyError
 from photoguard.formats import identities
 from photoguard.formats.identities import Ask, Identity
 from photoguard.formats.private import PrivateFile
@@ -28,13 +29,15 @@ def open_private(
     keys: Sequence[Identity],
     ask: Ask | None = None,
     makers: Makers | None = None,
+    own: str | None = None,
+    public: bytes | None = None,
 ) -> Opened:
     """Those private files that these keys open and that belong to one sealing; none at all is an error.
 
-    `private` has names, for messages, and bytes, or why there are none; the photo's own file comes first.
-    Whoever can write beside a picture can add private files: one by you counts before one by somebody known,
-    and that before one by somebody unknown. The first in that order decides; what does not belong to it is
-    named and passed over.
+    `private` has names, for messages, and bytes, or why there are none. Whoever can write beside a picture
+    can add private files: one by you counts before one by somebody known, and that before one by somebody
+    unknown; of these the photo's `own` one, then those of the `public` envelope in the picture. The first in
+    that order decides; what does not belong to it is named and passed over.
     """
     opened: dict[str, PrivateFile] = {}
     failed: dict[str, PhotoguardError] = {}
@@ -54,7 +57,12 @@ def open_private(
         for name, error in failed.items()
         if not isinstance(error, WrongKeyError)  # somebody else's grant lies there rightly
     ]
-    first = min(opened, key=lambda name: _rank(opened[name], makers or {}))
+    first = min(
+        opened,
+        key=lambda name: (_rank(opened[name], makers or {}), name != own, not _is_of(opened[name], public)),
+    )
+    if len(opened) > 1 and public is not None and not _is_of(opened[first], public):
+        raise DamagedError(f"{first} belongs to another photo", "move it away if somebody put it there")
     agreeing = {name: file for name, file in opened.items() if _sealing(file) == _sealing(opened[first])}
     notices += [
         f"{name} was passed over: {by} made it for another sealing than {first}"
@@ -74,6 +82,13 @@ def maker(file: PrivateFile, makers: Makers) -> str | None:
 def _rank(file: PrivateFile, makers: Makers) -> int:
     by = maker(file, makers)
     return 2 if by is None else 1 if by != YOU else 0
+
+
+def _is_of(file: PrivateFile, public: bytes | None) -> bool:
+    """Whether a private file was made with this public envelope; in version 1 only the photo's id tells."""
+    if public is None or file.seal is None:
+        return public is not None and f'"id":"{file.photo_id.hex()}"'.encode() in public
+    return file.seal.envelope == sha256(public).digest()
 
 
 def _sealing(file: PrivateFile) -> object:

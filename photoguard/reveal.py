@@ -41,6 +41,7 @@ class Restored:
     exact: bool  # proven equal to the original, pixel for pixel
     changed: bool  # the picture is not the one that was written, only its faces are
     mode: int = -1  # permissions of the original, when they are known
+    whole: bool = False  # all of the original's metadata was granted, not facts only
     made_by: str | None = None  # as `opening.Opened` says it
     notices: tuple[str, ...] = ()
 
@@ -63,7 +64,8 @@ def reveal(
     if unknown:
         raise DamagedError(f"the picture has no face {unknown[0]}")
     _paste(photo, public, [grants[number] for number in sorted(grants)])
-    restored, opened = photo, tuple(sorted(grants))
+    # What the public picture says beside its pixels is not the original's: anybody may have written it.
+    restored, opened = replace(photo, metadata=Metadata()), tuple(sorted(grants))
     closed = tuple(n for n in range(1, len(public.faces) + 1) if n not in grants)
     metadata = _metadata(public, private)
     exact = False
@@ -76,7 +78,8 @@ def reveal(
     if everything is not None:
         restored = replace(restored, metadata=everything)
     name, mode = (metadata.name, metadata.mode) if metadata else (None, -1)
-    return Restored(restored, opened, closed, name, exact, altered, mode, notices=lost(restored.metadata))
+    whole, notices = everything is not None, lost(restored.metadata)
+    return Restored(restored, opened, closed, name, exact, altered, mode, whole, notices=notices)
 
 
 def without_carrier(data: bytes, max_pixels: int = limits.PIXEL_CAP) -> Photo | None:

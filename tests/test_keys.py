@@ -62,7 +62,7 @@ def attackers() -> str:
 # The identity decides
 
 
-@pytest.mark.parametrize("how", ["replaced", "added", "age only", "signing key"])
+@pytest.mark.parametrize("how", ["replaced", "added", "age only", "signing key", "emptied"])
 def test_keys_planted_in_identity_pub_are_refused(nursery: Nursery, photo: Path, how: str) -> None:
     nursery.run("keygen")
     public = config(nursery) / "identity.pub"
@@ -73,6 +73,7 @@ def test_keys_planted_in_identity_pub_are_refused(nursery: Nursery, photo: Path,
         "added": mine.partition("#")[0] + theirs.partition("#")[0],
         "age only": theirs.partition("#")[0],
         "signing key": public_keys.signed((mine.split()[0],), signing.throwaway()).to_text(),
+        "emptied": "",
     }
     public.write_text(plants[how])
     done = nursery.run("encrypt", photo, *REGION, code=6)
@@ -317,6 +318,9 @@ def test_recipients_says_what_it_prints(nursery: Nursery, photo: Path) -> None:
     head, foot = (f"-----{word} AGE ENCRYPTED FILE-----\n".encode() for word in ("BEGIN", "END"))
     private.write_bytes(head + base64.encodebytes(private.read_bytes()) + foot)
     assert nursery.run("recipients", private, "--json").stdout == '{"opens_with": "X25519"}\n'
+    with private.open("wb") as sparse:
+        sparse.truncate(1 << 31)
+    assert "more than" in nursery.run("recipients", private, code=3).stderr
 
 
 @pytest.fixture

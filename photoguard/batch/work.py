@@ -174,6 +174,7 @@ class Restoring:
                 files.refuse_existing(task.public)
         data = limits.read_picture(task.source, self.max_pixels)
         restored = self._restored(task, data)
+        parts = self._named_parts(self.parts, restored, force) if self.parts else []
         record = {
             "picture": str(task.source), "opened": list(restored.opened), "closed": list(restored.closed),
             "exact": restored.exact, "changed": restored.changed, "name": restored.name,
@@ -187,7 +188,8 @@ class Restoring:
                 stage.publish()
             record["restored"] = str(task.public)
             if self.parts is not None:
-                record["parts"] = self._write_parts(self.parts, restored.photo.metadata, force)
+                self._write_parts(self.parts, parts, restored.photo.metadata, force)
+                record["parts"] = parts
         outputs = (task.public,) if self.write else ()
         return Report(record, outputs, len(restored.opened), len(data), (*notices, *restored.notices))
 
@@ -197,7 +199,11 @@ class Restoring:
         bare = reveal.without_carrier(data, self.max_pixels)
         opened = Opened((), None)
         if beside := self.private or task.secrets:
-            opened = open_private(limits.read_private(beside), self.identities, self._asked(), self.makers)
+            own = files.shown(files.private_beside(task.source).name)
+            public = png.public_chunk(data) if len(beside) > 1 else None
+            opened = open_private(
+                limits.read_private(beside), self.identities, self._asked(), self.makers, own, public
+            )
         chip = None if bare is None else reveal.chip_in(bare, opened.files)
         if chip is not None:
             restored = reveal.reveal_chip(chip, self.identities, self._asked(), self.key_model)
@@ -209,18 +215,26 @@ class Restoring:
         notices = (*opened.notices, *restored.notices)
         return replace(restored, made_by=opened.made_by, notices=notices)
 
-    def _write_parts(self, folder: Path, metadata: Metadata, force: bool) -> list[str]:
+    def _named_parts(self, folder: Path, restored: Restored, force: bool) -> list[str]:
+        """The names of the parts, before anything is written: whatever stands in their way is an error."""
+        if not restored.whole:
+            raise UsageError(
+                "the private files do not open all of the original's metadata",
+                "leave --parts out; only a grant of all faces has it, and none by an earlier photoguard",
+            )
         with files.writing(folder):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        names = file_names(metadata)
+        names = file_names(restored.photo.metadata)
         if not force:
             for name in names:
                 files.refuse_existing(folder / name)
+        return names
+
+    def _write_parts(self, folder: Path, names: list[str], metadata: Metadata, force: bool) -> None:
         with files.staged(folder, force, self.secret) as stage:
             for name, part in zip(names, metadata.parts, strict=True):
                 stage.add(name, part.body, 0o600)
             stage.publish()
-        return names
 
     def _asked(self) -> Ask | None:
         known = self.passphrase

@@ -34,6 +34,7 @@ from photoguard.cli.shared.key_models import (
 from photoguard.cli.shared.keyring import default_key_model, has_identity, own_recipients, tidied
 from photoguard.cli.shared.voice import Voice, guarded, new_passphrase
 from photoguard.errors import UsageError, WrongKeyError
+from photoguard.files import limits
 from photoguard.formats import identities, public_keys
 from photoguard.formats.identities import Recipients
 from photoguard.formats.public_keys import PublicKeys
@@ -155,7 +156,7 @@ def recipients(
     if name is not None:
         _keep(file, name, voice, force)
         return
-    data = files.read_file(file) if file else b""
+    data = files.read_file(file, limits.PRIVATE) if file else b""
     if file and file.name.endswith(files.PRIVATE_SUFFIX):
         for kind in identities.stanzas(identities.dearmored(data)):
             voice.result(f"opens with  {kind}", {"opens_with": kind})
