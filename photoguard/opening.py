@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
-from photoguard.errors import DamagedError, PhotoguardError, UsageError, WrongKeyError
+from photoguard.errors import DamagedError, PhotoguardError, UnreadableError, UsageError, WrongKeyError
 from photoguard.formats import identities
 from photoguard.formats.identities import Ask, Identity
 from photoguard.formats.private import PrivateFile
 
 YOU = "you"
+WORK = 3 * identities.PASSPHRASE_WORK  # for all private files of a picture: some ten seconds
 Makers = Mapping[bytes, str]  # the public keys of known signers, and what to call them
 
 
@@ -39,15 +40,7 @@ def open_private(
     unknown; of these the photo's `own` one, then those of the `public` envelope in the picture. The first in
     that order decides; what does not belong to it is named and passed over.
     """
-    opened: dict[str, PrivateFile] = {}
-    failed: dict[str, PhotoguardError] = {}
-    for name, data in private.items():
-        try:
-            if isinstance(data, PhotoguardError):
-                raise data
-            opened[name] = PrivateFile.from_bytes(identities.unseal(data, keys, ask))
-        except PhotoguardError as error:
-            failed[name] = error
+    opened, failed = _unsealed(private, keys, ask, own)
     if not opened:
         raise next(iter(failed.values()), None) or UsageError(
             "no private file", "it is called NAME.priv; give it with --private"
@@ -72,6 +65,28 @@ def open_private(
     ]
     order = sorted(agreeing, key=lambda name: name != first)
     return Opened(tuple(agreeing[name] for name in order), maker(opened[first], makers or {}), tuple(notices))
+
+
+def _unsealed(
+    private: Mapping[str, bytes | PhotoguardError], keys: Sequence[Identity], ask: Ask | None, own: str | None
+) -> tuple[dict[str, PrivateFile], dict[str, PhotoguardError]]:
+    """The private files that open, and why others do not; the photo's own and those of little work first."""
+    opened: dict[str, PrivateFile] = {}
+    failed: dict[str, PhotoguardError] = {}
+    costs = {name: identities.work(data) for name, data in private.items() if isinstance(data, bytes)}
+    left = WORK
+    for name in sorted(private, key=lambda name: (name != own, costs.get(name, 0))):
+        data = private[name]
+        try:
+            if isinstance(data, PhotoguardError):
+                raise data
+            if costs[name] > left:
+                raise UnreadableError("too many private files lie here", "name yours with --private")
+            left -= costs[name]
+            opened[name] = PrivateFile.from_bytes(identities.unseal(data, keys, ask))
+        except PhotoguardError as error:
+            failed[name] = error
+    return {n: opened[n] for n in private if n in opened}, {n: failed[n] for n in private if n in failed}
 
 
 def maker(file: PrivateFile, makers: Makers) -> str | None:
