@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 import os
 import shutil
 import stat
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,7 +19,7 @@ from test_passphrases import asking_for
 
 from photoguard.cli.shared import known
 from photoguard.cli.shared.keyring import load_signer
-from photoguard.cli.shared.voice import Voice
+from photoguard.cli.shared.voice import Voice, ask_passphrase
 from photoguard.errors import DamagedError, UsageError
 from photoguard.formats import identities, public_keys, signing
 from photoguard.formats.identities import Recipients
@@ -371,3 +373,10 @@ def test_who_signs_for_a_locked_identity(home: Path, capsys: pytest.CaptureFixtu
     (home / "identity.sign").write_text(mine.seed.hex()[2:])
     with pytest.raises(DamagedError, match="is damaged"):
         load_signer(Voice())
+
+
+@pytest.mark.parametrize("how", ["strict", "surrogateescape"])
+def test_a_passphrase_that_is_not_text_is_a_usage_error(monkeypatch: pytest.MonkeyPatch, how: str) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"\xff\xfe\n"), "utf-8", how))
+    with pytest.raises(UsageError, match="not valid UTF-8"):
+        ask_passphrase("Passphrase")

@@ -166,7 +166,8 @@ def test_planted_files_that_take_long_are_passed_over(monkeypatch: pytest.Monkey
     _, whole = sealed()
     phrase = identities.seal(whole.to_bytes(), Recipients(passphrase="theirs"))
     hundred = identities.seal(b"", Recipients(tuple(identities.generate()[1] for _ in range(100))))
-    assert identities.work(phrase) == identities.PASSPHRASE_WORK > 50 * identities.work(hundred) > 2000
+    assert identities.work(phrase) == identities.PASSPHRASE_WORK
+    assert 50 < identities.work(hundred) < 100
     assert identities.work(locked(whole)) == 1 and identities.work(b"garbage") == 0
     asked: list[str] = []
 

@@ -76,7 +76,7 @@ def _public_key(text: str) -> Any:
             return pyrage.x25519.Recipient.from_str(text)
         if text.startswith("ssh-"):
             return pyrage.ssh.Recipient.from_str(text)
-    except pyrage.RecipientError as error:
+    except (pyrage.RecipientError, UnicodeEncodeError) as error:  # bytes that are not valid text
         raise UsageError(f"not a valid recipient: {text[:24]}... ({error})", "copy the whole line") from None
     raise UsageError(
         f"not a recipient: {text[:24]!r}", "give age1..., an SSH public key, or a file with one a line"
