@@ -1,8 +1,12 @@
-"""The detectors that are compared, each a function from pixels to boxes (N, 4): left, top, right, bottom."""
+"""The detectors that are compared, each a function from pixels to boxes and scores.
+
+Boxes are (N, 4): left, top, right, bottom.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,35 +16,79 @@ from benchmarks.photos import Pixels
 Boxes = NDArray[np.float64]
 Detector = Callable[[Pixels], Boxes]
 
-BASELINE, DEFAULT, THOROUGH = "facenet-pytorch", "photoguard", "photoguard --thorough"
+BASELINE, DEFACE = "facenet-pytorch", "deface"
+DEFAULT, THOROUGH = "photoguard", "photoguard --thorough"
+LOWEST = 0.05  # score from which a curve counts boxes
+DEFACE_DEFAULT = 0.2  # the score from which deface covers
+BASELINE_DEFAULT = 0.7  # and facenet-pytorch reports
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A detector with everything that it can be made to tell, and where its default cuts."""
+
+    find: Callable[[Pixels], tuple[Boxes, Boxes]]
+    default: float
 
 
 def detectors() -> dict[str, Detector]:
     """Baseline with its defaults first, then ours."""
-    return {BASELINE: _baseline(), DEFAULT: _ours(False), THOROUGH: _ours(True)}
+    baseline = _baseline(BASELINE_DEFAULT)
+    return {
+        BASELINE: lambda pixels: baseline(pixels)[0],
+        DEFAULT: lambda pixels: _ours(False, None)(pixels)[0],
+        THOROUGH: lambda pixels: _ours(True, None)(pixels)[0],
+    }
 
 
-def _baseline() -> Detector:
+def scored() -> dict[str, Scored]:
+    """All of them, from scores far below their defaults."""
+    from photoguard.detection.faces import DOUBT
+
+    return {
+        BASELINE: Scored(_baseline(0.1), BASELINE_DEFAULT),
+        DEFACE: Scored(_deface(), DEFACE_DEFAULT),
+        DEFAULT: Scored(_ours(False, LOWEST), DOUBT["default"][0]),
+        THOROUGH: Scored(_ours(True, LOWEST), DOUBT["thorough"][0]),
+    }
+
+
+def _baseline(last: float) -> Callable[[Pixels], tuple[Boxes, Boxes]]:
     from facenet_pytorch import MTCNN
 
-    net = MTCNN(keep_all=True)
+    net = MTCNN(keep_all=True, thresholds=[0.6, 0.7, last])
 
-    def find(pixels: Pixels) -> Boxes:
-        boxes, _ = net.detect(pixels)
-        return np.array([[float(v) for v in box] for box in boxes]) if boxes is not None else np.empty((0, 4))
+    def find(pixels: Pixels) -> tuple[Boxes, Boxes]:
+        boxes, scores = net.detect(pixels)
+        if boxes is None:
+            return np.empty((0, 4)), np.empty(0)
+        return np.array([[float(v) for v in box] for box in boxes]), np.array([float(s) for s in scores])
 
     return find
 
 
-def _ours(thorough: bool) -> Detector:
+def _deface() -> Callable[[Pixels], tuple[Boxes, Boxes]]:
+    from deface.centerface import CenterFace
+
+    net = CenterFace()
+
+    def find(pixels: Pixels) -> tuple[Boxes, Boxes]:
+        found, _ = net(pixels, threshold=LOWEST)
+        rows = np.array(found, dtype=np.float64).reshape(-1, 5)
+        return rows[:, :4], rows[:, 4]
+
+    return find
+
+
+def _ours(thorough: bool, doubt: float | None) -> Callable[[Pixels], tuple[Boxes, Boxes]]:
     from photoguard.detection import DetectionSettings, detect
 
-    settings = DetectionSettings(thorough=thorough)
+    settings = DetectionSettings(thorough=thorough, doubt=doubt)
 
-    def find(pixels: Pixels) -> Boxes:
-        boxes = [face.box for face in detect(pixels, settings)]
-        edges = [(b.x, b.y, b.x + b.width, b.y + b.height) for b in boxes]
-        return np.array(edges, dtype=np.float64).reshape(-1, 4)
+    def find(pixels: Pixels) -> tuple[Boxes, Boxes]:
+        faces = detect(pixels, settings)
+        edges = [(f.box.x, f.box.y, f.box.x + f.box.width, f.box.y + f.box.height) for f in faces]
+        return np.array(edges, dtype=np.float64).reshape(-1, 4), np.array([face.score for face in faces])
 
     return find
 

@@ -116,7 +116,7 @@ def measure(engine: str, kill: bool) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Measure each in a process of its own and print the table of docs/cluster.md."""
+    """Measure each in a process of its own and print the table of docs/guide/cluster.md."""
     if len(sys.argv) > 1:
         print(json.dumps(measure(sys.argv[1], sys.argv[2] == "kill")))
         return

@@ -1,4 +1,4 @@
-"""Draw docs/images/gallery.jpg, every method on the sample photo: python -m benchmarks.gallery."""
+"""Draw docs/results/images/gallery.jpg, every method on the sample photo: python -m benchmarks.gallery."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def panels() -> list[tuple[str, NDArray[np.uint8]]]:
 def main() -> None:
     """Write the picture."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, default=ROOT / "docs" / "images" / "gallery.jpg")
+    parser.add_argument("--out", type=Path, default=ROOT / "docs" / "results" / "images" / "gallery.jpg")
     out = parser.parse_args().out
     side = SHOWN[2] - SHOWN[0]
     shown = panels()

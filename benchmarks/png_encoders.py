@@ -49,7 +49,7 @@ ENCODERS = {
 
 
 def main() -> None:
-    """Print the table of docs/performance.md."""
+    """Print the table of docs/results/performance.md."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("photo", type=Path)
     options = parser.parse_args()

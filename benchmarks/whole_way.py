@@ -59,7 +59,7 @@ def median(runs: int, *args: str, home: Path) -> tuple[float, float]:
 
 
 def main() -> None:
-    """Print the tables of docs/performance.md."""
+    """Print the tables of docs/results/performance.md."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--method", default="ddm")

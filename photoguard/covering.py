@@ -23,7 +23,7 @@ LOOKS = {"ddm": "pattern", "avp": "noise", "solid": "plain", "blur": "blur", "pi
 
 @dataclass(frozen=True)
 class Cover:
-    """What strangers see in a box."""
+    """What everybody sees in a box."""
 
     look: str
     pixels: Pixels
@@ -38,7 +38,7 @@ def cover(method: str, patch: Pixels, strength: float = 1.0) -> Cover:
 
 
 def picture(photo: Photo, boxes: list[Box], covers: Sequence[Cover]) -> Photo:
-    """The photo as strangers see it."""
+    """The photo as everybody sees it."""
     pixels = photo.pixels.copy()
     alpha = None if photo.alpha is None else photo.alpha.copy()
     owners = Owners.of(boxes)

@@ -10,7 +10,7 @@ from types import FrameType
 
 
 @contextlib.contextmanager
-def patient(tell: Callable[[], None] = lambda: None) -> Iterator[Callable[[], bool]]:
+def graceful_sigint(tell: Callable[[], None] = lambda: None) -> Iterator[Callable[[], bool]]:
     """Whether Ctrl-C was pressed, to be asked between two pieces of work; `tell` is called when it is.
 
     A second one does not wait.
@@ -33,6 +33,6 @@ def patient(tell: Callable[[], None] = lambda: None) -> Iterator[Callable[[], bo
         signal.signal(signal.SIGINT, before or signal.default_int_handler)
 
 
-def deaf(*_: object) -> None:
+def ignore_sigint(*_: object) -> None:
     """Leave Ctrl-C to the process that this one works for."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -13,7 +13,7 @@ from photoguard.formats import chip_data as avp_payload
 from photoguard.formats import envelope
 from photoguard.methods.avp import method as avp
 from photoguard.photos import images, png
-from photoguard.recognizers import TABLE, TEMPLATES, Recognizer, Spec, chip_for
+from photoguard.recognizers import TABLE, TEMPLATES, Embeds, Spec, chip_for
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,7 +53,7 @@ class Pair:
 
 
 def compare(
-    one: bytes, other: bytes, recognizer: Recognizer, names: tuple[str, str] = ("one picture", "the other")
+    one: bytes, other: bytes, recognizer: Embeds, names: tuple[str, str] = ("one picture", "the other")
 ) -> list[Pair]:
     """Every face or chip of one picture with every one of the other; `names` are for messages."""
     first, second = faces_of(one, recognizer.spec, names[0]), faces_of(other, recognizer.spec, names[1])

@@ -10,26 +10,21 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from photoguard import covering, files, methods
+from photoguard import chips, covering, files, methods
 from photoguard.detection import DetectionSettings, Face, detect
 from photoguard.errors import DamagedError, DoubtError, NoFaceError, UsageError
 from photoguard.files import limits, remote
-from photoguard.formats import chip_data as avp_payload
 from photoguard.formats import contents as sealed
 from photoguard.formats import envelope, identities, signing
 from photoguard.formats.identities import Identity, Recipients
 from photoguard.formats.private import Grant, PrivateFile, seal_private
 from photoguard.formats.signing import Signer
-from photoguard.methods.avp import method as avp
 from photoguard.photos import images, png, profile
-from photoguard.photos.geometry import Box, Owners, chip_scale
+from photoguard.photos.geometry import MARGIN, Box, Owners
 from photoguard.photos.images import Photo
-from photoguard.recognizers.table import TEMPLATES
 
 if TYPE_CHECKING:
     from photoguard.methods.avp.chips import Chip
-
-MARGIN = 0.25  # of the face's longer side, on every side: hair and ears belong to the face
 
 
 @dataclass(frozen=True)
@@ -52,7 +47,7 @@ class Options:
 class Protection:
     """A protected photo, not yet on disk."""
 
-    picture: Photo  # what strangers see
+    picture: Photo  # what everybody sees
     public: envelope.PublicFile
     private: PrivateFile
     covers: tuple[covering.Cover, ...]  # of its faces
@@ -66,6 +61,14 @@ class Protection:
     def kept(self) -> tuple[int, ...]:
         """The numbers of the faces that stay readable."""
         return tuple(n for n in range(1, len(self.found) + 1) if n not in self.covered)
+
+    def public_bytes(self) -> bytes:
+        """`NAME.pub.png`."""
+        return images.encode_public(self.picture, None if self.portable else self.public.to_bytes())
+
+    def private_bytes(self, recipients: Recipients) -> bytes:
+        """`NAME.priv`."""
+        return identities.seal(self.private.to_bytes(), recipients)
 
 
 def protect(
@@ -102,8 +105,8 @@ def protect(
     patches = _patches(photo, boxes, owners)
     parts = methods.method(options.method).seal(options.method, patches, options.settings)
     covers = [covering.cover(options.method, patch, options.settings.strength) for patch in patches]
-    chips, notices = _chips(photo, faces, options, recipients, progress)
-    notices += _show_chips(photo, covers, chips)
+    own_chips, notices = chips.make(photo, faces, options.settings.chips, recipients, progress)
+    notices += chips.show(photo, covers, own_chips)
     picture = covering.picture(photo, boxes, covers)
     public, keys = envelope.seal(
         photo.width,
@@ -122,7 +125,7 @@ def protect(
         ],
     )
     grants = [
-        Grant(number, key, part.check, part.private, _digest(chips.get(number)))
+        Grant(number, key, part.check, part.private, _digest(own_chips.get(number)))
         for number, (key, part) in enumerate(zip(keys[1:-1], parts, strict=True), start=1)
     ]
     private = seal_private(
@@ -130,7 +133,7 @@ def protect(
     )
     notices = (*photo.notices, *notices)
     return Protection(
-        picture, public, private, tuple(covers), tuple(found), covered, options.portable, notices, chips
+        picture, public, private, tuple(covers), tuple(found), covered, options.portable, notices, own_chips
     )
 
 
@@ -153,7 +156,7 @@ def find(photo: Photo, options: Options) -> list[Face]:
     if doubtful and options.uncertain == "fail":
         raise DoubtError(
             f"uncertain about face {', '.join(map(str, doubtful))}",
-            "see `photoguard detect --preview`, then choose with --faces, --keep or --strict-faces",
+            "see `photoguard detect --preview`, then choose with --faces, --keep or --only-certain",
         )
     return found
 
@@ -196,48 +199,6 @@ def _patches(photo: Photo, boxes: list[Box], owners: Owners) -> list[images.Pixe
     return patches
 
 
-def _chips(
-    photo: Photo,
-    faces: Sequence[Face | None],
-    options: Options,
-    recipients: Recipients | None,
-    progress: Callable[[int, int], None] | None,
-) -> tuple[dict[int, Chip], tuple[str, ...]]:
-    """AVP's chip for every face, by its number in the file, and what the user should know of them."""
-    wanted = options.settings.chips
-    shown = {number: face for number, face in enumerate(faces, start=1) if face is not None}
-    if wanted is None or not shown:
-        return {}, ()
-    from photoguard.methods.avp import chips as avp_chips
-    from photoguard.recognizers import chip_for
-
-    spec = avp_chips.spec_for(wanted.recognizers)
-    pixels = photo.shallow()
-    aligned = np.stack([chip_for(spec, pixels, face.landmarks) for face in shown.values()])
-    chips = avp_chips.encrypt(aligned, wanted, recipients, progress)
-    notices = []
-    for number, face in shown.items():
-        scale = chip_scale(face.landmarks, TEMPLATES[spec.template])
-        if scale > 1:
-            notices.append(
-                f"face {number} is smaller than its chip and was enlarged {scale:.1f} times for it"
-            )
-    return dict(zip(shown, chips, strict=True)), tuple(notices)
-
-
-def _show_chips(photo: Photo, covers: list[covering.Cover], chips: dict[int, Chip]) -> tuple[str, ...]:
-    """Put chips in place of their covers; returns what the user should know of that."""
-    notices = []
-    for number, chip in chips.items():
-        noise = covers[number - 1].pixels
-        height, width = noise.shape[:2]
-        covers[number - 1] = covering.Cover("chip", avp.on_photo(chip.pixels, height, width, noise.dtype))
-        if photo.grey or height < chip.pixels.shape[0] or width < chip.pixels.shape[1]:
-            why = "it has no colors" if photo.grey else "the face is small"
-            notices.append(f"face {number}: on the photo the chip is not whole, as {why}; its own file is")
-    return tuple(notices)
-
-
 def _own_alpha(photo: Photo, box: Box, mine: NDArray[np.bool_]) -> NDArray[Any] | None:
     """The alpha of a face's own pixels; what belongs to a neighbor is opaque."""
     if photo.alpha is None:
@@ -277,8 +238,8 @@ def protect_file(
         raise UsageError("the public and the private file must be in one folder", "move one afterwards")
     # first: what they left decides which outputs exist
     left = files.finish_killed_runs(public.parent, secret).notices if tidy else ()
-    chips = (files.chip_beside(public, 1),) if options.settings.chips else ()
-    for target in (public, private, *chips):
+    first_chip = (files.chip_beside(public, 1),) if options.settings.chips else ()
+    for target in (public, private, *first_chip):
         if files.is_same(target, source):
             raise UsageError(f"{files.shown(target)} is the photo itself", "choose another name with -o")
         if not force:
@@ -287,14 +248,13 @@ def protect_file(
     protection = protect(data, source, options, recipients, signer, progress, mode)
     del data
     with files.staged(public.parent, force, secret) as stage:
-        carrier = None if options.portable else protection.public.to_bytes()
-        picture = stage.add(public.name, images.encode_public(protection.picture, carrier))
-        sealed_file = stage.add(private.name, identities.seal(protection.private.to_bytes(), recipients))
+        picture = stage.add(public.name, protection.public_bytes())
+        sealed_file = stage.add(private.name, protection.private_bytes(recipients))
         check_written(picture.read_bytes(), sealed_file.read_bytes(), protection, proof)
         for number, chip in protection.chips.items():
             name = files.chip_beside(public, number).name
             written = stage.add(name, images.encode_lossless(chip.pixels)).read_bytes()
-            _check_chip(written, chip, f"the chip of face {number}", proof)
+            chips.check_written(written, chip, f"the chip of face {number}", proof)
         stage.publish()
     return replace(protection, notices=(*protection.notices, *left))
 
@@ -325,16 +285,3 @@ def _prove(secret: bytes, protection: Protection, proof: Sequence[Identity]) -> 
     opened = PrivateFile.from_bytes(identities.unseal(secret, proof))
     if opened != protection.private:
         raise DamagedError("the private file did not survive being written")
-
-
-def _check_chip(data: bytes, chip: Chip, name: str, proof: Sequence[Identity]) -> None:
-    if not {kind for kind, _ in png.list_chunks(data)} <= png.PUBLIC_CHUNKS:
-        raise DamagedError(f"{name} holds more than it should")
-    written = images.decode(data, name).pixels
-    if not np.array_equal(written, chip.pixels):
-        raise DamagedError(f"{name} did not survive being written")
-    payload = avp_payload.carried(written)
-    if payload.kind != avp_payload.SEALED or not proof:
-        return
-    if not np.array_equal(avp_payload.unseal(payload, proof), chip.restored):
-        raise DamagedError(f"{name} does not open with your key")

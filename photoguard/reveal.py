@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any
@@ -11,22 +10,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from photoguard import methods, weights
+from photoguard import chips, methods
 from photoguard.covering import as_grey
-from photoguard.errors import DamagedError, UsageError, WrongKeyError
+from photoguard.errors import DamagedError, PhotoguardError, UnreadableError, UsageError
 from photoguard.files import limits
-from photoguard.formats import chip_data as avp_payload
 from photoguard.formats import contents as sealed
-from photoguard.formats import envelope, identities
+from photoguard.formats import envelope
 from photoguard.formats.identities import Ask, Identity
 from photoguard.formats.private import Grant, PrivateFile
+from photoguard.opening import Makers, Opened, open_private
 from photoguard.photos import images, png
 from photoguard.photos.geometry import Owners
 from photoguard.photos.images import Photo
 from photoguard.photos.metadata import Metadata, lost
 
-CHIP_SIDE = 256  # pixels: no photo with a face to cover is as small as recognizers' chips
-UNPROVEN = "nothing proves this chip's picture, as chips of version 1 have no tag: encrypt the photo again"
 CHANGED_HINT = "`--changed` restores the faces into the picture as it is now"
 
 
@@ -44,6 +41,41 @@ class Restored:
     whole: bool = False  # all of the original's metadata was granted, not facts only
     made_by: str | None = None  # as `opening.Opened` says it
     notices: tuple[str, ...] = ()
+
+    @property
+    def file_mode(self) -> int:
+        """The widest permissions of the restored file: never wider than the original's."""
+        return 0o666 if self.mode < 0 else self.mode & 0o666
+
+
+def restore(
+    picture: bytes,
+    private: Mapping[str, bytes | PhotoguardError],
+    keys: Sequence[Identity],
+    ask: Ask | None = None,
+    makers: Makers | None = None,
+    *,
+    changed: bool = False,
+    max_pixels: int = limits.PIXEL_CAP,
+    key_model: bytes | None = None,
+    expected: str = "the private file",
+    own: str | None = None,
+) -> Restored:
+    """The photo of a public picture, or the face behind a chip: the files tell which of the two it is.
+
+    `expected` is the private file's path, for the message where there is none; `own` is its name in `private`.
+    """
+    bare = chips.without_carrier(picture, max_pixels)
+    public = png.public_chunk(picture) if len(private) > 1 else None
+    opened = open_private(private, keys, ask, makers, own, public) if private else Opened((), None)
+    chip = None if bare is None else chips.chip_in(bare, opened.files)
+    if chip is not None:
+        restored = reveal_chip(chip, keys, ask, key_model)
+    elif opened.files:
+        restored = reveal(picture, opened.files, changed, max_pixels)
+    else:
+        raise UnreadableError(f"{expected} does not exist", "name the private file with --private")
+    return replace(restored, made_by=opened.made_by, notices=(*opened.notices, *restored.notices))
 
 
 def reveal(
@@ -82,57 +114,11 @@ def reveal(
     return Restored(restored, opened, closed, name, exact, altered, mode, whole, notices=notices)
 
 
-def without_carrier(data: bytes, max_pixels: int = limits.PIXEL_CAP) -> Photo | None:
-    """A picture that holds no carrier and is small enough to be a chip."""
-    if png.public_chunk(data) is not None:
-        return None
-    if max(images.stated_size(io.BytesIO(data), "the picture")) > avp_payload.SIDE_LIMIT:
-        return None
-    return images.decode(data, "the picture", max_pixels)
-
-
-def chip_in(photo: Photo, private: Sequence[PrivateFile]) -> NDArray[np.uint8] | None:
-    """AVP's chip, when a picture without a carrier is one.
-
-    Private files decide that: a chip that none of them names is none. Without them, a small picture has to be
-    one.
-    """
-    if photo.pixels.dtype != np.uint8:
-        return None
-    if not private:
-        small = max(photo.width, photo.height) <= CHIP_SIDE
-        return photo.pixels if small or avp_payload.is_chip(photo.pixels) else None
-    if belongs(photo.pixels, private):
-        return photo.pixels
-    if avp_payload.is_chip(photo.pixels) and all(file.portable is None for file in private):
-        raise DamagedError(
-            "the picture is a chip that the private file does not name",
-            "get the public picture from where it came from, or open the chip without the private file",
-        )
-    return None
-
-
-def belongs(chip: NDArray[np.uint8], private: Sequence[PrivateFile]) -> bool:
-    """Whether a private file names this chip."""
-    return methods.digest(chip) in {grant.chip for file in private for grant in file.grants}
-
-
 def reveal_chip(
     pixels: NDArray[np.uint8], keys: Sequence[Identity], ask: Ask | None, key_model: bytes | None = None
 ) -> Restored:
-    """The face behind a chip, from the chip alone; a learned one takes the key model's file as well."""
-    payload = avp_payload.carried(pixels)
-    if payload.kind == avp_payload.SEALED:
-        face = avp_payload.unseal(payload, keys, ask)
-    elif key_model is None:
-        raise WrongKeyError("this chip takes a learned key model", "name its file with --key-model FILE")
-    elif len(key_model) > weights.KEY_MODEL_LIMIT:
-        raise DamagedError("the key model is larger than any can be")
-    else:
-        from photoguard.methods.avp.keys import unlearned
-
-        face = unlearned(pixels, payload, identities.unseal(key_model, keys, ask))
-    notices = () if payload.authenticated else (UNPROVEN,)
+    """The face behind AVP's chip; a learned one takes the key model's file as well."""
+    face, notices = chips.face_behind(pixels, keys, ask, key_model)
     return Restored(Photo(face), (1,), (), None, False, False, notices=notices)
 
 
@@ -168,7 +154,7 @@ def _altered(photo: Photo, public: envelope.PublicFile, private: Sequence[Privat
 def _paste(photo: Photo, public: envelope.PublicFile, grants: Sequence[Grant]) -> None:
     """Put the granted faces into the photo's own arrays: one at a time, so that one patch is all they cost.
 
-    Of a face that owns no pixel nothing is opened: a stranger could ask for any amount of work with those.
+    Of a face that owns no pixel nothing is opened: an attacker could ask for any amount of work with those.
     """
     owners = Owners.of([face.box for face in public.faces])
     for grant in grants:

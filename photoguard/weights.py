@@ -11,14 +11,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from photoguard.errors import UnreadableError, WeightsError
-from photoguard.files import read_file, shown, staged
+from photoguard.files import read_file, shown, write_whole
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from torch import Tensor
 
     from photoguard.nets.compact import CompactConfig, CompactNet
     from photoguard.nets.ddm import DDM, DDMConfig
-    from photoguard.nets.obfuscator import ObfuscatorConfig, Players
+    from photoguard.nets.obfuscator import Players
+    from photoguard.nets.obfuscator_config import ObfuscatorConfig
 
 _PACKAGE = Path(__file__).resolve().parent
 FOLDERS = (_PACKAGE / "shipped_weights", _PACKAGE.parent / "weights")  # in a wheel, in a checkout
@@ -80,12 +83,15 @@ SHIPPED: dict[str, Weights] = {
 
 def located(entry: Weights, name: str) -> Path:
     """Where a pinned file lies."""
+    return place(entry.file, f"the weights {name}")
+
+
+def place(file: str, what: str) -> Path:
+    """Where a file that ships lies."""
     for folder in FOLDERS:
-        if (folder / entry.file).is_file():
-            return folder / entry.file
-    raise WeightsError(
-        f"the weights {name} are missing: no {entry.file}", "install photoguard again, or fetch the file anew"
-    )
+        if (folder / file).is_file():
+            return folder / file
+    raise WeightsError(f"{what} are missing: no {file}", "install photoguard again, or fetch the file anew")
 
 
 def checked(path: Path, sha256: str) -> bytes:
@@ -146,9 +152,7 @@ def described(data: bytes, name: str) -> tuple[dict[str, tuple[str, list[int]]],
 def save(path: Path, tensors: Mapping[str, Tensor], config: Mapping[str, Any], half: bool = False) -> str:
     """Write a weights file, whole or not at all; returns its sha256."""
     data = packed(tensors, config, half)
-    with staged(path.parent, force=True) as stage:
-        stage.add(path.name, data)
-        stage.publish()
+    write_whole(path, data)
     return hashlib.sha256(data).hexdigest()
 
 
@@ -190,13 +194,24 @@ def ddm_config(config: Mapping[str, Any]) -> DDMConfig:
 
 def shipped(name: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """The tensors and the configuration of the shipped weights of that name."""
-    if name not in SHIPPED:
-        raise WeightsError(f"there are no weights named {name}", f"known: {', '.join(sorted(SHIPPED))}")
-    entry = SHIPPED[name]
-    tensors, config = parsed(checked(located(entry, name), entry.sha256), name)
-    if config != dict(entry.config):
+    tensors, config = parsed(_pinned(name), name)
+    if config != dict(SHIPPED[name].config):
         raise WeightsError(f"the weights {name} are of another configuration", "install photoguard again")
     return tensors, config
+
+
+def arrays(name: str) -> dict[str, NDArray[np.float32]]:
+    """The shipped weights of that name for networks that run without torch."""
+    import numpy as np
+    from safetensors.numpy import load
+
+    return {key: value.astype(np.float32) for key, value in load(_pinned(name)).items()}
+
+
+def _pinned(name: str) -> bytes:
+    if name not in SHIPPED:
+        raise WeightsError(f"there are no weights named {name}", f"known: {', '.join(sorted(SHIPPED))}")
+    return checked(located(SHIPPED[name], name), SHIPPED[name].sha256)
 
 
 def load_ddm(name: str = "ddm") -> DDM:
@@ -262,7 +277,7 @@ def obfuscator_networks(tensors: Mapping[str, Tensor], config: Mapping[str, Any]
 
 def obfuscator_config(config: Mapping[str, Any]) -> ObfuscatorConfig:
     """The configuration as it stands in a file -> as the networks want it."""
-    from photoguard.nets.obfuscator import Attribute, ObfuscatorConfig
+    from photoguard.nets.obfuscator_config import Attribute, ObfuscatorConfig
 
     values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in config.items()}
     if "template" in values:

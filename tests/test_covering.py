@@ -7,14 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import PORTRAIT
 from PIL import Image
+from support.places import PORTRAIT
 
 from photoguard import covering, looks, protect, weights
 from photoguard.errors import DamagedError
 from photoguard.evaluate.ddm import adversarial, covers
 from photoguard.formats import contents as sealed
-from photoguard.formats import identities
+from photoguard.formats import envelope, identities
 from photoguard.methods import METHODS, Settings
 from photoguard.photos import images
 from photoguard.photos.geometry import Box
@@ -128,3 +128,17 @@ def test_an_outline_in_the_alpha_is_found() -> None:
     leaky[20, 20] = 254
     with pytest.raises(DamagedError, match="outline"):
         check(with_picture(made, replace(made.picture, alpha=leaky)))
+
+
+def test_a_face_is_sealed_with_its_own_alpha_only() -> None:
+    pixels = np.asarray(Image.open(PORTRAIT).convert("RGB").resize((96, 96)))
+    made = protected("solid", pixels, np.full((96, 96), 77, np.uint8))
+    own = []
+    for grant, face in zip(made.private.grants, made.public.faces, strict=True):
+        content = envelope.open_carrier(made.public, grant.number, grant.key)
+        alpha = sealed.unpack_face(content, face.box.height, face.box.width, made.public.version)[1]
+        assert alpha is not None
+        own.append(alpha)
+    large, small = own  # they share 16 x 16 pixels, which belong to the smaller box
+    assert (small == 77).all()
+    assert (large[16:, 16:] == 255).all() and (large == 77).sum() == 32 * 32 - 16 * 16

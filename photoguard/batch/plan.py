@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -69,7 +69,7 @@ def plan(inputs: Sequence[Path], output: Path | None, selection: Selection) -> l
     if output is not None and single and not files.means_folder(output):
         if output.suffix.lower() != ".png":
             raise UsageError(
-                f"{files.shown(output)} is no PNG name", "public pictures are PNG: end it in .pub.png"
+                f"{files.shown(output)} must end in .png", "public pictures are PNG: NAME.pub.png"
             )
         return [Task(inputs[0], output)]
     folders = [source.parent if output is None else output.joinpath(*below.parts) for source, below in pairs]
@@ -98,10 +98,11 @@ def plan_restoring(inputs: Sequence[Path], output: Path | None, selection: Selec
     single = len(inputs) == 1 and not files.is_folder(inputs[0])
     if output is not None and single and not files.means_folder(output):
         if output.suffix.lower() != ".png":
-            raise UsageError(f"{files.shown(output)} is no PNG name", "restored photos are PNG")
-        beside = _private_files(inputs[0].parent).get(_stem(inputs[0]), ())
+            raise UsageError(f"{files.shown(output)} must end in .png", "restored photos are PNG")
+        beside = files.private_files(inputs[0].parent).get(_stem(inputs[0]), ())
         return [Task(inputs[0], output, restores=True, secrets=beside)]
-    tasks, private = [], {folder: _private_files(folder) for folder in {source.parent for source, _ in pairs}}
+    private = {folder: files.private_files(folder) for folder in {source.parent for source, _ in pairs}}
+    tasks = []
     for source, below in pairs:
         folder = source.parent if output is None else output.joinpath(*below.parts)
         target = folder / (_stem(source) + files.RESTORED_SUFFIX)
@@ -112,31 +113,6 @@ def plan_restoring(inputs: Sequence[Path], output: Path | None, selection: Selec
 
 def _stem(picture: Path) -> str:
     return files.stem_of(picture, files.PUBLIC_SUFFIX)
-
-
-def _private_files(folder: Path) -> dict[str, tuple[Path, ...]]:
-    """A folder's private files by the stem of their picture: of a, these are a.priv and then a.ana.priv.
-
-    Where a.ana.pub.png lies there too, a.ana.priv is that picture's alone.
-    """
-    found: dict[str, list[Path]] = defaultdict(list)
-    try:
-        entries = sorted(folder.iterdir())
-    except OSError:  # the picture itself says what is wrong there
-        return {}
-    pictures = {_stem(path) for path in entries if path.name.lower().endswith(files.PUBLIC_SUFFIX)}
-    for path in entries:
-        if path.name.endswith(files.PRIVATE_SUFFIX):
-            words = path.name.removesuffix(files.PRIVATE_SUFFIX).split(".")
-            for count in range(len(words), 0, -1):
-                stem = ".".join(words[:count])
-                found[stem].append(path)
-                if stem in pictures:
-                    break
-    return {
-        stem: tuple(sorted(paths, key=lambda path: path.name != stem + files.PRIVATE_SUFFIX))
-        for stem, paths in found.items()
-    }
 
 
 def _distinct(tasks: list[Task]) -> list[Task]:

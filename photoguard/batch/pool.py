@@ -16,7 +16,7 @@ from typing import Generic, TypeVar, cast
 from photoguard import files
 from photoguard.batch.plan import Task
 from photoguard.errors import PhotoguardError, UnreadableError
-from photoguard.interruption import deaf
+from photoguard.interruption import ignore_sigint
 
 Result = TypeVar("Result")
 Held_co = TypeVar("Held_co", covariant=True)
@@ -129,7 +129,7 @@ def _start(work: Callable[[Task], object]) -> None:
     """Make this process a worker of one thread that leaves Ctrl-C to its parent."""
     global _work  # noqa: PLW0603 - a process pool hands its workers no other place
     _work = work
-    deaf()
+    ignore_sigint()
     one_thread()
 
 
@@ -167,23 +167,23 @@ def load(work: Callable[[Task], object]) -> None:
 def _together(
     tasks: Iterable[Task], work: Callable[[Task], Result], pool: Pool, stopping: Callable[[], bool]
 ) -> Iterator[Outcome[Result]]:
-    hands = _Hands(iter(tasks), work, pool)
+    workers = _Workers(iter(tasks), work, pool)
     try:
         while True:
             if not stopping():
-                hands.fill()
-            if not hands.running:
+                workers.fill()
+            if not workers.running:
                 return
-            ready, _ = wait(hands.running, 0.5, FIRST_COMPLETED)
+            ready, _ = wait(workers.running, 0.5, FIRST_COMPLETED)
             if stopping():
-                yield from hands.last()
+                yield from workers.last()
                 return
-            yield from hands.outcomes(ready)
+            yield from workers.outcomes(ready)
     finally:
-        hands.end()
+        workers.end()
 
 
-class _Hands(Generic[Result]):
+class _Workers(Generic[Result]):
     """The workers and what they have in hand."""
 
     def __init__(self, tasks: Iterator[Task], work: Callable[[Task], Result], pool: Pool) -> None:
@@ -194,7 +194,7 @@ class _Hands(Generic[Result]):
         self.executor = _executor(work, pool.jobs)
 
     def fill(self) -> None:
-        """Hand out photos as long as there are hands and memory."""
+        """Hand out photos as long as there are free workers and memory."""
         while len(self.running) < (1 if self.suspects else 2 * self.pool.jobs):
             task = self.suspects.popleft() if self.suspects else self.held or next(self.upcoming, None)
             if task is None:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from photoguard import files
 from photoguard.batch.plan import Task
-from photoguard.errors import PhotoguardError, UnreadableError, UsageError
+from photoguard.errors import PhotoguardError, UsageError
 from photoguard.files import limits, remote
 from photoguard.formats import identities
 from photoguard.formats.identities import Ask, Identity, Recipients
 from photoguard.formats.signing import Signer
-from photoguard.opening import Makers, Opened, open_private
+from photoguard.opening import Makers
 from photoguard.photos import png
 from photoguard.photos.metadata import Metadata, file_names
 from photoguard.protect import Options, Protection, protect_file
@@ -54,7 +54,7 @@ class Encrypting:
         if self.options.faces != "none":
             from photoguard.detection.networks import load_networks
 
-            load_networks("cpu")
+            load_networks()
         prepare = getattr(method(self.options.method), "network", None)
         if prepare:
             prepare()
@@ -182,9 +182,9 @@ class Restoring:
         }  # fmt: skip
         if self.write:
             with files.staged(task.public.parent, force, self.secret) as stage:
-                # Never wider than the original's.
-                mode = 0o666 if restored.mode < 0 else restored.mode & 0o666
-                stage.add(task.public.name, images.encode_restored(restored.photo), mode)
+                stage.add(
+                    task.public.name, images.encode_restored(restored.photo), at_most=restored.file_mode
+                )
                 stage.publish()
             record["restored"] = str(task.public)
             if self.parts is not None:
@@ -196,24 +196,18 @@ class Restoring:
     def _restored(self, task: Task, data: bytes) -> Restored:
         from photoguard import reveal
 
-        bare = reveal.without_carrier(data, self.max_pixels)
-        opened = Opened((), None)
-        if beside := self.private or task.secrets:
-            own = files.shown(files.private_beside(task.source).name)
-            public = png.public_chunk(data) if len(beside) > 1 else None
-            opened = open_private(
-                limits.read_private(beside), self.identities, self._asked(), self.makers, own, public
-            )
-        chip = None if bare is None else reveal.chip_in(bare, opened.files)
-        if chip is not None:
-            restored = reveal.reveal_chip(chip, self.identities, self._asked(), self.key_model)
-        elif opened.files:
-            restored = reveal.reveal(data, opened.files, self.changed, self.max_pixels)
-        else:
-            expected = files.shown(files.private_beside(task.source))
-            raise UnreadableError(f"{expected} does not exist", "name the private file with --private")
-        notices = (*opened.notices, *restored.notices)
-        return replace(restored, made_by=opened.made_by, notices=notices)
+        return reveal.restore(
+            data,
+            limits.read_private(self.private or task.secrets),
+            self.identities,
+            self._asked(),
+            self.makers,
+            changed=self.changed,
+            max_pixels=self.max_pixels,
+            key_model=self.key_model,
+            expected=files.shown(files.private_beside(task.source)),
+            own=files.shown(files.private_beside(task.source).name),
+        )
 
     def _named_parts(self, folder: Path, restored: Restored, force: bool) -> list[str]:
         """The names of the parts, before anything is written: whatever stands in their way is an error."""

@@ -79,11 +79,14 @@ def ddm(
     from photoguard.evaluate.ddm.run import evaluate_ddm
 
     if only == ["adversarial"] or (data is None and not only and not networks):
-        evaluate_adversarial(out, data, voice.note, page)
+        evaluate_adversarial(out, data, say=voice.note, page=page)
     elif data is None:
         raise UsageError("--only and --weights take faces to measure with", "name a folder with --data")
     else:
-        evaluate_ddm(out, data, quick, seeds, networks, only or [], strong, voice.note, page, toy)
+        evaluate_ddm(
+            out, data, quick=quick, seeds=seeds, networks=networks, only=only or [], strong=strong,
+            say=voice.note, page=page, toy=toy,
+        )  # fmt: skip
     table = out / "ddm.md"
     voice.result(f"tables     {files.shown(table)}", {"tables": str(table), "json": str(out / "ddm.json")})
 
@@ -142,7 +145,10 @@ def obfuscator(
     models = dict(map(_named, weights or []))
     from photoguard.evaluate.obfuscator.run import evaluate_obfuscator
 
-    evaluate_obfuscator(out, data, labels, hold_out, quick, models, skip_unlabeled, run, voice.note, page)
+    evaluate_obfuscator(
+        out, data, labels, hold_out, quick=quick, models=models, skip=skip_unlabeled, log=run,
+        say=voice.note, page=page,
+    )  # fmt: skip
     table = out / "obfuscator.md"
     record = {"tables": str(table), "json": str(out / "obfuscator.json")}
     voice.result(f"tables     {files.shown(table)}", record)
@@ -181,7 +187,7 @@ def avp(
         typer.Option(
             "--recognizer",
             help="Recognizer to encrypt for; repeat it for several, the first takes part in everything. "
-            "All that are there when left out.",
+            "Default: all that are installed.",
         ),
     ] = None,
     only: Annotated[
@@ -192,7 +198,7 @@ def avp(
         typer.Option(
             "--cifar10",
             help="Your folder of CIFAR-10, for classification: the binary version, or the one of pickles, "
-            "from which nothing but numbers is read. Pictures are drawn when left out.",
+            "from which nothing but numbers is read. Default: drawn pictures.",
         ),
     ] = None,
     page: Annotated[
@@ -208,14 +214,18 @@ def avp(
     if task is Task.classification:
         from photoguard.evaluate.classification.run import evaluate_classification
 
-        evaluate_classification(out, _key_models(None, quick, 32), cifar10, quick, voice.note, page)
+        keys = _key_models(None, quick, 32)
+        evaluate_classification(out, keys, cifar10, quick=quick, say=voice.note, page=page)
     elif data is None:
         raise UsageError("--data is missing", "name LFW's folder or zip, or a folder with lfw.zip in it")
     else:
         from photoguard.evaluate.avp.run import evaluate_avp
 
         keys = _key_models(data, quick, 64)
-        evaluate_avp(out, data, keys, quick, recognizer or (), only or (), voice.note, page)
+        evaluate_avp(
+            out, data, keys, quick=quick, recognizers=recognizer or (), only=only or (),
+            say=voice.note, page=page,
+        )  # fmt: skip
     name = "classification" if task is Task.classification else "avp"
     table = out / f"{name}.md"
     voice.result(

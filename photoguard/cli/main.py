@@ -8,11 +8,22 @@ from typing import Annotated
 import typer
 
 from photoguard import __version__
-from photoguard.cli import evaluate as evaluating
-from photoguard.cli import featuring, keygen, protecting, restoring, training_keys
-from photoguard.cli import match as matching
-from photoguard.cli import recognizers as recognizing
-from photoguard.cli import train as training
+from photoguard.cli import (
+    classify,
+    decrypt,
+    detect,
+    encrypt,
+    evaluate,
+    features,
+    grant,
+    inspect,
+    keygen,
+    match,
+    recipients,
+    recognizers,
+    train,
+    verify,
+)
 from photoguard.cli.shared.voice import complain
 from photoguard.errors import PhotoguardError
 
@@ -24,15 +35,12 @@ app = typer.Typer(
     context_settings={"help_option_names": ["--help", "-h"]},
 )
 for command in (
-    protecting.encrypt, restoring.decrypt, keygen.keygen, protecting.detect,
-    restoring.inspect, restoring.verify, restoring.grant, keygen.recipients,
-    featuring.features, featuring.classify, matching.match,
+    encrypt.encrypt, decrypt.decrypt, keygen.keygen, detect.detect, inspect.inspect, verify.verify,
+    grant.grant, recipients.recipients, features.features, classify.classify, match.match,
 ):  # fmt: skip
     app.command()(command)
-app.add_typer(recognizing.app)
-training.app.command("key-model")(training_keys.train_key_model)
-app.add_typer(training.app)
-app.add_typer(evaluating.app)
+for group in (recognizers.app, train.app, evaluate.app):
+    app.add_typer(group)
 
 
 def _version(wanted: bool) -> None:

@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from photoguard import files
-from photoguard.cli.protecting import recognizer_names
 from photoguard.cli.shared import options
+from photoguard.cli.shared.options import recognizer_names
 from photoguard.cli.shared.voice import Voice, guarded
 from photoguard.files import limits
 
@@ -26,7 +26,8 @@ def match(
     recognizer: Annotated[
         str | None,
         typer.Option(
-            "--recognizer", help="Who is asked, as `recognizers list` names it; the one that ships."
+            "--recognizer",
+            help="The recognizer, as `recognizers list` names it; default: the one that ships.",
         ),
     ] = None,
     threshold: Annotated[
@@ -35,7 +36,7 @@ def match(
             "--threshold",
             min=-1.0,
             max=1.0,
-            help="Cosine from which two faces count as one person; what LFW's pairs say when left out.",
+            help="Cosine from which two faces count as one person; default: measured on LFW's pairs.",
         ),
     ] = None,
     json: options.Json = False,
@@ -46,14 +47,16 @@ def match(
     """Tell how alike two pictures are to a recognizer: whether a chip still works, and for whom."""
     voice = Voice(json, quiet, verbose)
     from photoguard.match import THRESHOLDS, compare
-    from photoguard.recognizers import load
+    from photoguard.recognizers import load_for_pixels
 
     (name,) = recognizer_names([recognizer] if recognizer else [])
     same = THRESHOLDS.get(name) if threshold is None else threshold
     if same is None:
         voice.note(f"No threshold is known for {name}: give --threshold for a verdict.")
     names = files.shown(first), files.shown(second)
-    for pair in compare(limits.read_picture(first), limits.read_picture(second), load(name), names):
+    for pair in compare(
+        limits.read_picture(first), limits.read_picture(second), load_for_pixels(name), names
+    ):
         verdict = None if same is None else pair.cosine >= same
         words = {None: "", True: "  match", False: "  no match"}[verdict]
         text = (

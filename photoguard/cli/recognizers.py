@@ -60,7 +60,7 @@ def add(
     arch: Annotated[
         str | None,
         typer.Option(
-            "--arch", help="Row of `recognizers list` whose network and input the file has; NAME's otherwise."
+            "--arch", help="Row of `recognizers list` whose network and input the file has; default: NAME's."
         ),
     ] = None,
     json: options.Json = False,

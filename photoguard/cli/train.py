@@ -11,8 +11,19 @@ import typer
 
 from photoguard import files
 from photoguard.cli.shared import options
+from photoguard.cli.shared.key_models import (
+    Minutes,
+    Preset,
+    PresetOption,
+    Steps,
+    key_model_text,
+    make_key_model,
+    settings,
+)
+from photoguard.cli.shared.keyring import own_recipients, tidied
 from photoguard.cli.shared.voice import Voice, guarded
 from photoguard.errors import UsageError
+from photoguard.formats.identities import Recipients
 
 if TYPE_CHECKING:
     from photoguard.nets.ddm import DDMConfig
@@ -56,7 +67,7 @@ def ddm(
     out: Out = Path("runs/ddm"),
     hold_out: HoldOut = None,
     steps: Annotated[int, typer.Option("--steps", min=1, help="Steps of the whole run.")] = 6000,
-    seed: Annotated[int, typer.Option("--seed", help="Where all of the run's randomness comes from.")] = 1,
+    seed: Annotated[int, typer.Option("--seed", help="Random seed.")] = 1,
     objective: Annotated[
         Objective,
         typer.Option(
@@ -69,7 +80,7 @@ def ddm(
         int, typer.Option("--private-share", min=2, max=2048, help="One in so many features is private.")
     ] = 64,
     widths: Annotated[
-        str, typer.Option("--widths", help="Channels at strides 2, 4 and 8; the shipped network's otherwise.")
+        str, typer.Option("--widths", help="Channels at strides 2, 4 and 8; default: the shipped network's.")
     ] = "",
     perceptual: Annotated[
         str, typer.Option("--perceptual", help="Network of Eq. 8: none, squeezenet:FILE or vgg16.")
@@ -133,7 +144,7 @@ def recognizer(
     out: Out = Path("runs/recognizer"),
     hold_out: HoldOut = None,
     steps: Annotated[int, typer.Option("--steps", min=1, help="Steps of the whole run.")] = 24000,
-    seed: Annotated[int, typer.Option("--seed", help="Where all of the run's randomness comes from.")] = 1,
+    seed: Annotated[int, typer.Option("--seed", help="Random seed.")] = 1,
     embedding: Annotated[
         int, typer.Option("--embedding", min=8, help="Numbers a face; no more than the teachers give.")
     ] = 256,
@@ -188,7 +199,7 @@ def recognizer(
 def ddm_toy(
     out: Out = Path("runs/toy"),
     steps: Annotated[int, typer.Option("--steps", min=1, help="Steps of the whole run.")] = 2000,
-    seed: Annotated[int, typer.Option("--seed", help="Where all of the run's randomness comes from.")] = 1,
+    seed: Annotated[int, typer.Option("--seed", help="Random seed.")] = 1,
     json: options.Json = False,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
@@ -240,7 +251,7 @@ def obfuscator(
     joint: Annotated[
         int, typer.Option("--joint", min=0, help="Steps of obfuscator and classifier alone, before.")
     ] = 1000,
-    seed: Annotated[int, typer.Option("--seed", help="Where all of the run's randomness comes from.")] = 1,
+    seed: Annotated[int, typer.Option("--seed", help="Random seed.")] = 1,
     defend: Annotated[
         Defense, typer.Option("--defend", help="Against whom: one side alone is the paper's Sec. 4.2.")
     ] = Defense.both,
@@ -250,7 +261,7 @@ def obfuscator(
             "--reach",
             min=0.0,
             help="Length of the features, beside noise of 1; 0: features without noise or bound, as "
-            "published. The shipped model's when left out.",
+            "published. Default: the shipped model's.",
         ),
     ] = None,
     paper: Annotated[
@@ -298,3 +309,31 @@ def obfuscator(
     training, validation = parted(found, hold_out)
     path = page.train(config, training, validation, out, device, workers, start=begun)
     voice.result(f"weights    {files.shown(path)}", {"weights": str(path)})
+
+
+@app.command("key-model")
+@guarded
+def key_model(
+    data: Annotated[
+        list[Path] | None,
+        typer.Option("--data", help="Folder or zip of pictures; default: generated pictures."),
+    ] = None,
+    out: Out = Path("runs/key-model"),
+    preset: PresetOption = Preset.paper,
+    minutes: Minutes = None,
+    steps: Steps = None,
+    device: Device = "auto",
+    force: options.Force = False,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+    debug: options.Debug = False,
+) -> None:
+    """Train a learned key model for AVP in the paper's setting: batches of one, four epochs, for a GPU."""
+    voice = Voice(json, quiet, verbose)
+    owner = Recipients(tuple(own_recipients(voice)))
+    config = settings(preset, minutes, steps)
+    path, sheet = out / "key-model.age", out / "key-model.png"
+    secret = tidied(path.parent, voice)
+    record = make_key_model(path, sheet, config, tuple(data or ()), owner, voice, device, out, force, secret)
+    voice.result(key_model_text(record), record)

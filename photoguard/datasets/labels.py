@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from photoguard.datasets.pictures import Picture
 from photoguard.errors import UnreadableError, UsageError
 from photoguard.files import read_file, shown
-from photoguard.nets.obfuscator import Attribute
+from photoguard.nets.obfuscator_config import Attribute
 
 UTKFACE = "utkface"  # in place of a file: the names of the pictures are the labels
 GENDERS = ("male", "female")
@@ -155,7 +155,7 @@ def _column(rows: list[dict[str, str]], name: str) -> tuple[Attribute, NDArray[n
             values = [classes[float(value) >= float(bound)] for value in values]
         except ValueError:
             raise UsageError(
-                f"{name} compares what is no number", "a bound needs a column of numbers"
+                f"{name} compares values that are not numbers", "a bound needs a column of numbers"
             ) from None
         name = f"{real}>={bound.strip()}"
     else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 
 SAME_MIDDLE = 0.5  # of the smaller box's longer side: two heads side by side are a whole side apart
+MTCNN, CENTERFACE = 1, 2
 SAME_SIZE = 2.0  # a turned or partly seen face comes back larger or smaller, rarely by more
 
 
@@ -22,25 +23,26 @@ class Candidates:
     scores: Array  # (N,) 0..1
     landmarks: Array  # (N, 5, 2) x, y
     rotations: NDArray[np.intp]  # (N,) degrees by which the photo was turned
+    finders: NDArray[np.intp]  # (N,) sum of `MTCNN` and `CENTERFACE`, whichever found it
 
     def __len__(self) -> int:
         return len(self.scores)
 
     def take(self, chosen: NDArray[np.intp] | NDArray[np.bool_]) -> Candidates:
         """Some of them, in the given order."""
-        return Candidates(
-            self.boxes[chosen], self.scores[chosen], self.landmarks[chosen], self.rotations[chosen]
-        )
+        return Candidates(*(getattr(self, field.name)[chosen] for field in fields(self)))
 
 
 def joined(parts: Sequence[Candidates]) -> Candidates:
     """All of several passes, at least one."""
-    return Candidates(
-        np.concatenate([part.boxes for part in parts]),
-        np.concatenate([part.scores for part in parts]),
-        np.concatenate([part.landmarks for part in parts]),
-        np.concatenate([part.rotations for part in parts]),
-    )
+    columns = ([getattr(part, field.name) for part in parts] for field in fields(Candidates))
+    return Candidates(*map(np.concatenate, columns))
+
+
+def found(boxes: Array, scores: Array, landmarks: Array, finder: int) -> Candidates:
+    """What one detector found on the photo as it stands."""
+    rotations = np.zeros(len(scores), dtype=np.intp)
+    return Candidates(boxes, scores, landmarks, rotations, np.full(len(scores), finder, dtype=np.intp))
 
 
 def overlaps(box: Array, boxes: Array, of_smaller: bool = False) -> Array:
@@ -89,13 +91,13 @@ def way_back(rotation: int, width: int, height: int) -> tuple[Array, Array]:
     }[rotation]
 
 
-def turned_back(found: Candidates, rotation: int, width: int, height: int) -> Candidates:
+def turned_back(seen: Candidates, rotation: int, width: int, height: int) -> Candidates:
     """From a photo turned counterclockwise by `rotation` degrees to the width x height one it was."""
     turn, shift = way_back(rotation, width, height)
-    corners = found.boxes.reshape(-1, 2, 2) @ turn.T + shift  # two opposite ones, whichever they now are
+    corners = seen.boxes.reshape(-1, 2, 2) @ turn.T + shift  # two opposite ones, whichever they now are
     boxes = np.concatenate([corners.min(axis=1), corners.max(axis=1)], axis=1)
-    rotations = np.full(len(found), rotation, dtype=np.intp)
-    return Candidates(boxes, found.scores, found.landmarks @ turn.T + shift, rotations)
+    rotations = np.full(len(seen), rotation, dtype=np.intp)
+    return replace(seen, boxes=boxes, landmarks=seen.landmarks @ turn.T + shift, rotations=rotations)
 
 
 def merged(parts: Sequence[Candidates]) -> Candidates:
@@ -104,18 +106,37 @@ def merged(parts: Sequence[Candidates]) -> Candidates:
     Two boxes are the same face when their middles are close and their sizes alike: what overlap alone
     cannot tell from a child held in front of somebody.
     """
-    found = joined(parts)
-    order = np.argsort(-found.scores, kind="stable")
+    every = joined(parts)
+    order = np.argsort(-every.scores, kind="stable")
     kept: list[int] = []
     for number in order:
-        if not any(_same_face(found.boxes[number], found.boxes[other]) for other in kept):
+        if not any(same_face(every.boxes[number], every.boxes[other]) for other in kept):
             kept.append(int(number))
-    return found.take(np.array(kept, dtype=np.intp))
+    return every.take(np.array(kept, dtype=np.intp))
 
 
-def _same_face(one: Array, other: Array) -> bool:
+def same_face(one: Array, other: Array) -> bool:
+    """Whether two boxes are answers to one face."""
     sides, other_sides = one[2:] - one[:2], other[2:] - other[:2]
     apart = np.abs((one[:2] + one[2:]) - (other[:2] + other[2:])) / 2
     near = bool((apart < SAME_MIDDLE * np.minimum(sides, other_sides).max()).all())
     alike = bool(max(sides.max(), other_sides.max()) < SAME_SIZE * min(sides.max(), other_sides.max()))
     return near and alike
+
+
+def logit(scores: NDArray[np.floating]) -> Array:
+    """Log-odds, within what a double can tell from certainty."""
+    inside = np.clip(scores.astype(np.float64), 1e-9, 1 - 1e-9)
+    return np.asarray(np.log(inside / (1 - inside)))
+
+
+def sigmoid(odds: Array) -> Array:
+    """The score that log-odds stand for."""
+    return np.asarray(1 / (1 + np.exp(-odds)))
+
+
+def visible(boxes: Array, width: int, height: int) -> Array:
+    """(N,) how much of each box lies on the photo."""
+    shown = np.clip(boxes, 0, [width, height, width, height])
+    areas = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
+    return np.asarray((shown[:, 2:] - shown[:, :2]).prod(axis=1) / np.maximum(areas, 1e-9))

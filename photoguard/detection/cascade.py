@@ -1,4 +1,4 @@
-"""The three stages of MTCNN on one photo: scan all places and sizes, refine, decide."""
+"""MTCNN on one photo: scan all places and sizes, refine, decide, look again."""
 
 from __future__ import annotations
 
@@ -6,13 +6,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
 
-from photoguard.detection.candidates import Array, Candidates, moved, squared, suppress
-from photoguard.detection.networks import Networks
-from photoguard.detection.pyramid import Halvings, Pixels, crops, levels
-from photoguard.nets.mtcnn import O_SIDE, P_CELL, P_STRIDE, R_SIDE
+from photoguard.detection.candidates import (
+    MTCNN,
+    Array,
+    Candidates,
+    found,
+    logit,
+    moved,
+    sigmoid,
+    squared,
+    suppress,
+)
+from photoguard.detection.networks import O_SIDE, P_CELL, P_STRIDE, R_SIDE, Networks
+from photoguard.detection.pyramid import Halvings, Pixels, continued, crops, levels
 
 TILE = (256, 512)  # rows, columns scanned at once: what P-Net computes from them stays in a core's cache
 SHARED = P_CELL - P_STRIDE  # pixels that neighboring tiles share, so that no 12 x 12 window is left out
@@ -34,10 +41,14 @@ class Sieve:
     decide: float
 
 
-UPRIGHT = Sieve(0.63, 0.8, 0.5, 0.4, 0.2)
-TURNED = Sieve(0.6, 0.95, 0.9, 0.6, 0.3)  # only what scores high is accepted there: little else need pass
-UPRIGHT_THOROUGH = Sieve(0.66, 0.6, 0.4, 0.3, 0.1)
-TURNED_THOROUGH = Sieve(0.6, 0.95, 0.85, 0.5, 0.2)
+SIEVES = {  # by whether the photo is turned, and whether the look is thorough
+    (False, False): Sieve(0.63, 0.8, 0.5, 0.4, 0.2),
+    (True, False): Sieve(
+        0.6, 0.95, 0.9, 0.6, 0.3
+    ),  # only what scores high is accepted: little else need pass
+    (False, True): Sieve(0.66, 0.6, 0.4, 0.3, 0.1),
+    (True, True): Sieve(0.6, 0.95, 0.85, 0.5, 0.2),
+}
 
 # Evidence at which a candidate is as often a face as not: there the score is 0.5.
 EVEN = 2.5
@@ -73,30 +84,25 @@ def _tiles(photo: Halvings, scale: float, factor: float) -> Iterator[tuple[Pixel
     """Every part of every size of the photo, with even sides: pixels, left, top, scale."""
     rows, columns = TILE
     for picture, exact in levels(photo, scale, factor, P_CELL):
-        height, width = picture.shape[:2]
-        even = np.pad(picture, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+        whole = continued(picture, P_CELL // 2, 2)
+        height, width = whole.shape[:2]
         for top in range(0, height - SHARED, rows - SHARED):
             for left in range(0, width - SHARED, columns - SHARED):
-                yield even[top : top + rows, left : left + columns], left, top, exact
+                tile = whole[top : top + rows, left : left + columns]
+                yield tile, left - P_CELL // 2, top - P_CELL // 2, exact
 
 
 def scan_tile(tile: Pixels, nets: Networks, threshold: float) -> Array:
     """P-Net's boxes (N, 4) on one small picture, local maxima only."""
-    with torch.inference_mode():
-        pixels = torch.from_numpy(np.ascontiguousarray(tile)).to(nets.device)
-        logits, features = nets.propose(pixels.permute(2, 0, 1)[None].float())  # already channels-last
-        # Of 3 x 3 neighbors, which overlap by more than half, the best one is enough.
-        peaks = torch.nn.functional.max_pool2d(logits[None], 3, 1, 1)[0]
-        rows, columns = torch.nonzero((logits == peaks) & (logits > _logit(threshold)), as_tuple=True)
-        offsets = nets.propose.offsets(features[rows, columns]).double().cpu().numpy()
-    corner = torch.stack([columns, rows], dim=1).double().cpu().numpy() * P_STRIDE
+    places, offsets = nets.propose(tile, threshold)
+    corner = places[:, ::-1] * P_STRIDE
     return moved(np.concatenate([corner, corner + P_CELL], axis=1), offsets)
 
 
 def refine(photo: Halvings, nets: Networks, boxes: Array, threshold: float) -> Array:
     """R-Net keeps the better of the candidates and moves them: square boxes (N, 4)."""
     logits, offsets = run_refine(photo, nets, boxes)
-    kept = logits > _logit(threshold)
+    kept = logits > logit(np.array(threshold))
     boxes, logits, offsets = boxes[kept], logits[kept], offsets[kept]
     chosen = suppress(boxes, logits, 0.7)
     return squared(moved(boxes[chosen], offsets[chosen]))
@@ -106,9 +112,7 @@ def run_refine(photo: Halvings, nets: Networks, boxes: Array) -> tuple[Array, Ar
     """R-Net's logits (N,) and offsets (N, 4) for square boxes (N, 4)."""
 
     def run(part: Array) -> tuple[Array, Array]:
-        with torch.inference_mode():
-            logits, offsets = nets.refine(_tensor(crops(photo, part, R_SIDE), nets))
-        return _array(logits), _array(offsets)
+        return nets.refine(crops(photo, part, R_SIDE))
 
     logits, offsets = zip(*nets.workers.map(run, _batches(boxes)), strict=True)
     return np.concatenate(logits), np.concatenate(offsets)
@@ -117,7 +121,7 @@ def run_refine(photo: Halvings, nets: Networks, boxes: Array) -> tuple[Array, Ar
 def decide(photo: Halvings, nets: Networks, boxes: Array, threshold: float) -> Array:
     """O-Net keeps the better of the candidates and puts tight boxes (N, 4) around them."""
     logits, offsets, _ = run_decide(photo, nets, boxes)
-    kept = logits > _logit(threshold)
+    kept = logits > logit(np.array(threshold))
     boxes, logits = moved(boxes[kept], offsets[kept]), logits[kept]
     return boxes[suppress(boxes, logits, 0.7, of_smaller=True)]
 
@@ -140,16 +144,14 @@ def look_again(photo: Halvings, nets: Networks, boxes: Array) -> Candidates:
     count = len(boxes)
     tight = moved(squares, offsets[:count])
     points = squares[:, None, :2] + landmarks[:count] * sides[:, None, :2]
-    return Candidates(tight, _sigmoid(evidence - EVEN), points, np.zeros(count, dtype=np.intp))
+    return found(tight, sigmoid(evidence - EVEN), points, MTCNN)
 
 
 def run_decide(photo: Halvings, nets: Networks, boxes: Array) -> tuple[Array, Array, Array]:
     """O-Net's logits (N,), offsets (N, 4) and landmarks (N, 5, 2) in sides of the square boxes (N, 4)."""
 
     def run(part: Array) -> tuple[Array, Array, Array]:
-        with torch.inference_mode():
-            logits, offsets, landmarks = nets.decide(_tensor(crops(photo, part, O_SIDE), nets))
-        return _array(logits), _array(offsets), _array(landmarks)
+        return nets.decide(crops(photo, part, O_SIDE))
 
     logits, offsets, landmarks = zip(*nets.workers.map(run, _batches(boxes)), strict=True)
     return np.concatenate(logits), np.concatenate(offsets), np.concatenate(landmarks)
@@ -157,21 +159,3 @@ def run_decide(photo: Halvings, nets: Networks, boxes: Array) -> tuple[Array, Ar
 
 def _batches(boxes: Array) -> list[Array]:
     return [boxes[start : start + BATCH] for start in range(0, max(len(boxes), 1), BATCH)]
-
-
-def _tensor(pictures: Pixels, nets: Networks) -> torch.Tensor:
-    """(N, side, side, 3) to (N, 3, side, side), channels last."""
-    return torch.from_numpy(pictures).to(nets.device).permute(0, 3, 1, 2).float()
-
-
-def _array(tensor: torch.Tensor) -> Array:
-    array: Array = tensor.double().cpu().numpy()
-    return array
-
-
-def _logit(score: float) -> float:
-    return float(np.log(score / (1 - score)))
-
-
-def _sigmoid(logits: Array) -> NDArray[np.float64]:
-    return np.asarray(1 / (1 + np.exp(-logits)))

@@ -16,7 +16,7 @@ from photoguard.files import listing, remote, staging
 from photoguard.files.folders import HANDLES, Folder, held
 from photoguard.files.listing import EARLIER, LIST, LIST_BYTES, STAGE, Listing
 from photoguard.files.names import STAGING, shown
-from photoguard.files.staging import arrived, writing
+from photoguard.files.staging import writing
 
 NEWBORN_SECONDS = 60  # an empty stage this young may belong to a run that is about to lock it
 
@@ -97,7 +97,7 @@ def _stages(folder: Path) -> Iterator[tuple[Folder, str]]:
 
 def _settle(beside: Folder, inside: Folder, found: Listing) -> list[str]:
     """Finish or empty a stage; the outputs that are in place now."""
-    if not found.decided or not all(map(arrived, found.after)):
+    if not found.decided:
         staging.empty(inside, found)
         return []
     waiting = [name for name in found.outputs if inside.has(name)]

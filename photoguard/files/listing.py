@@ -4,7 +4,6 @@ The name ends in a code over its random part and the folder that it lies in. The
 everything that the run was about to do there, each with a code over itself and the one before:
 
     output NAME              before a file of that name is begun
-    after SHA256 PATH        for outputs that make sense only once that file lies there
     place | replace          decided: every output is whole and on disk
 
 All codes are keyed with a secret of the user. Whoever renames folders can make neither, nor use those of
@@ -20,7 +19,6 @@ import os
 import re
 import secrets
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from photoguard.files.folders import Folder
 from photoguard.files.names import STAGING
@@ -28,7 +26,6 @@ from photoguard.files.names import STAGING
 LIST = STAGING + "list"
 LIST_BYTES = 1 << 20  # thousands of outputs; no stage has more
 PLACE, REPLACE = "place", "replace"
-Promises = list[tuple[str, Path]]  # digest of a file, and where it will lie
 STAGE = re.compile(re.escape(STAGING) + r"[0-9a-f]{16}(?:[0-9a-f]{16})?")
 EARLIER = re.compile(re.escape(STAGING) + r"[0-9a-f]{16}(\.force)?(\.done)?")  # of versions without a list
 
@@ -63,7 +60,6 @@ class Listing:
     """The list of a stage: what is in it, and whether it is decided."""
 
     outputs: list[str] = field(default_factory=list)
-    after: Promises = field(default_factory=list)
     decided: str = ""  # or PLACE or REPLACE
 
     def take(self, line: list[str]) -> None:
@@ -71,8 +67,6 @@ class Listing:
         kind, *words = line
         if kind == "output":
             self.outputs.append(_text(words[0]))
-        elif kind == "after":
-            self.after.append((words[0], Path(_text(words[1]))))
         elif kind in (PLACE, REPLACE):
             self.decided = kind
 
@@ -105,10 +99,8 @@ class Writer:
         """Say that a file is about to be begun."""
         self.add("output", _hex(name))
 
-    def decide(self, force: bool, after: Promises) -> None:
+    def decide(self, force: bool) -> None:
         """Say that all are whole: with this line the outputs come, without it they never do."""
-        for digest, path in after:
-            self.add("after", digest, _hex(os.fspath(path)))
         self.add(REPLACE if force else PLACE, durable=True)
 
 

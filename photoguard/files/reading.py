@@ -5,12 +5,20 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from photoguard.errors import PhotoguardError, UnreadableError
 from photoguard.files import remote
-from photoguard.files.names import PHOTO_SUFFIXES, PUBLIC_SUFFIX, is_own_output, shown
+from photoguard.files.names import (
+    PHOTO_SUFFIXES,
+    PRIVATE_SUFFIX,
+    PUBLIC_SUFFIX,
+    is_own_output,
+    shown,
+    stem_of,
+)
 
 
 def read_file(path: Path, limit: int = 1 << 31, count: int = -1) -> bytes:
@@ -64,6 +72,31 @@ def pictures_in(
     """The public pictures of a folder in name order."""
     found = _files_in(folder, recursive, leaves_out)
     return [path for path in found if path.name.lower().endswith(PUBLIC_SUFFIX)]
+
+
+def private_files(folder: Path) -> dict[str, tuple[Path, ...]]:
+    """A folder's private files by the stem of their picture: of a, these are a.priv and then a.ana.priv.
+
+    Where a.ana.pub.png lies there too, a.ana.priv is that picture's alone.
+    """
+    found: dict[str, list[Path]] = defaultdict(list)
+    try:
+        entries = sorted(folder.iterdir())
+    except OSError:  # the picture itself says what is wrong there
+        return {}
+    pictures = {stem_of(path, PUBLIC_SUFFIX) for path in entries if path.name.lower().endswith(PUBLIC_SUFFIX)}
+    for path in entries:
+        if path.name.endswith(PRIVATE_SUFFIX):
+            words = path.name.removesuffix(PRIVATE_SUFFIX).split(".")
+            for count in range(len(words), 0, -1):
+                stem = ".".join(words[:count])
+                found[stem].append(path)
+                if stem in pictures:
+                    break
+    return {
+        stem: tuple(sorted(paths, key=lambda path: path.name != stem + PRIVATE_SUFFIX))
+        for stem, paths in found.items()
+    }
 
 
 def _files_in(

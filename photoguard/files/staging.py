@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import hashlib
 import os
 import stat
 import tempfile
@@ -15,9 +14,8 @@ from pathlib import Path
 from photoguard.errors import OutputExistsError, PhotoguardError, UnwritableError
 from photoguard.files import listing, remote
 from photoguard.files.folders import Folder, held
-from photoguard.files.listing import LIST, REPLACE, Promises
+from photoguard.files.listing import LIST, REPLACE
 from photoguard.files.names import PRIVATE_SUFFIX, STAGING, shown
-from photoguard.files.reading import read_file
 
 try:
     import fcntl
@@ -90,12 +88,15 @@ class Stage:
     inside: Folder
     list: listing.Writer
 
-    def add(self, name: str, data: bytes, mode: int | None = None) -> Output:
-        """Write one output into the stage, on disk for certain; a `mode` holds whatever the umask."""
+    def add(self, name: str, data: bytes, mode: int | None = None, at_most: int = 0o666) -> Output:
+        """Write one output into the stage, on disk for certain.
+
+        A `mode` holds whatever the umask; without one the umask narrows `at_most`.
+        """
         with writing(self.folder / name):
             self.list.output(name)
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-            handle = self.inside.open(name, flags, 0o666 if mode is None else mode)
+            handle = self.inside.open(name, flags, at_most if mode is None else mode)
             with os.fdopen(handle, "wb") as file:
                 if mode is not None and hasattr(os, "fchmod"):
                     os.fchmod(handle, mode)
@@ -113,18 +114,13 @@ class Stage:
         self.decide()
         self.finish()
 
-    def decide(self, after: Stage | None = None) -> None:
-        """Note that all outputs are whole and will be put in place, once those of `after` are in theirs."""
+    def decide(self) -> None:
+        """Note that all outputs are whole and will be put in place."""
         with writing(self.folder):
             for name in self.list.listing.outputs:
                 _refuse(self.beside, name, self.force)
             self.inside.sync()
-            self.list.decide(self.force, [] if after is None else after.promises())
-
-    def promises(self) -> Promises:
-        """What will lie where, by the digest of its bytes."""
-        folder = self.folder.absolute()
-        return [(_digest(self.inside.read(name)), folder / name) for name in self.list.listing.outputs]
+            self.list.decide(self.force)
 
     def finish(self) -> None:
         """Put in place what was decided."""
@@ -163,10 +159,6 @@ class Stage:
 
 def _private_first(name: str) -> tuple[bool, str]:
     return not name.endswith(PRIVATE_SUFFIX), name
-
-
-def _digest(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
 
 
 def in_the_way(target: Path) -> OutputExistsError:
@@ -262,24 +254,25 @@ def locked(beside: Folder, name: str) -> Folder:
     return inside
 
 
-def publish_both(first: Stage, second: Stage) -> None:
-    """Put the outputs of two folders in place.
+def write_whole(path: Path, data: bytes) -> None:
+    """Write or replace one file; when the disk fills up or the process dies, what was there stays.
 
-    `second` is decided before, on the condition that those of `first` arrive: whenever a run is killed, the
-    next one that tidies the first folder and then the second makes it both or neither.
+    Its draft always has the same name: the next call takes away what a killed one left.
     """
-    second.decide(after=first)
-    first.publish()
-    second.finish()
-
-
-def arrived(condition: tuple[str, Path]) -> bool:
-    """Whether the file that a stage waits for lies in its place."""
-    digest, path = condition
-    try:
-        return _digest(read_file(path, limit=1 << 20)) == digest
-    except PhotoguardError:
-        return False
+    draft = path.with_name(f".{path.name}.part")
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft.unlink(missing_ok=True)
+        try:
+            with draft.open("xb") as file:  # a new file: a link of that name is not followed
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            draft.replace(path)
+        finally:
+            draft.unlink(missing_ok=True)
+        with held(path.parent) as folder:
+            folder.sync()
 
 
 def write_secret(path: Path, text: str) -> None:

@@ -1,6 +1,6 @@
 """Our file formats: bytes <-> header and blobs, public envelopes, and the sealing of carriers.
 
-docs/format.md is the law.
+docs/spec/format.md is the law.
 """
 
 from __future__ import annotations

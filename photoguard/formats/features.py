@@ -1,4 +1,4 @@
-"""The feature file: what a client sends instead of a photo; docs/format.md, section 14, is the law."""
+"""The feature file: what a client sends instead of a photo; docs/spec/format.md, section 14, is the law."""
 
 from __future__ import annotations
 

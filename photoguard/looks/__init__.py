@@ -1,4 +1,4 @@
-"""What strangers see in a face's place, drawn from a box's size and nothing else.
+"""What everybody sees in a face's place, drawn from a box's size and nothing else.
 
 `draw` cannot receive the face. `filters` holds the two looks that are made of it, and that therefore tell
 something of it.

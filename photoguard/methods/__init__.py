@@ -1,31 +1,39 @@
-"""How a face becomes sealed bytes and comes back: one file a method, loaded when it is used.
+"""How a face becomes sealed bytes and comes back: `METHODS` names a method's module, loaded when it is used.
 
-What strangers see in its place is the business of `looks`; neither package knows the other.
+What everybody sees in its place is the business of `looks`; neither package knows the other.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from hashlib import sha256
 from importlib import import_module
-from typing import Any, Protocol, cast
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from photoguard.errors import DamagedError, UsageError
 
-Pixels = NDArray[Any]  # (H, W, 3) RGB, uint8 or uint16
+if TYPE_CHECKING:  # the command line takes names and defaults from here, and starts without numpy
+    from collections.abc import Sequence
 
-# name -> the module here that implements it
-METHODS = {
-    "ddm": "ddm.method",
-    "avp": "patches",
-    "solid": "patches",
-    "blur": "patches",
-    "pixelate": "patches",
-}
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Pixels = NDArray[Any]  # (H, W, 3) RGB, uint8 or uint16
+
+
+class MethodName(StrEnum):
+    """The covers to choose from."""
+
+    ddm = "ddm"
+    solid = "solid"
+    blur = "blur"
+    pixelate = "pixelate"
+    avp = "avp"
+
+
+# name -> the module here that implements it; AVP's chips are made beside what is sealed
+METHODS = {name.value: "ddm.method" if name is MethodName.ddm else "patches" for name in MethodName}
 
 
 @dataclass(frozen=True)
@@ -44,7 +52,7 @@ class Settings:
 
     strength: float = 1.0  # 1 is the safe default; larger hides more
     exact: bool = False  # restore every pixel
-    quality: float | None = None  # restore with at least so many decibels (ddm)
+    quality: float | None = None  # minimum PSNR of what is restored, in dB (ddm)
     chips: Chips | None = None  # of avp
 
 
@@ -81,6 +89,8 @@ def method(name: str) -> Method:
 
 def digest(pixels: Pixels) -> bytes:
     """SHA-256 over shape, depth and pixels."""
+    import numpy as np
+
     label = f"{pixels.dtype.name} {pixels.shape}".encode()
     return sha256(label + b"\0" + np.ascontiguousarray(pixels).data.cast("B")).digest()
 

@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from photoguard import weights
+from photoguard import graphs, weights
 from photoguard.errors import DamagedError
 from photoguard.formats.features import FeatureFile
-from photoguard.nets.ddm import dequantise, quantise
-from photoguard.nets.obfuscator import released
+from photoguard.methods.quantization import dequantise, quantise
 from photoguard.photos.geometry import similarity, to_chip
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from photoguard.detection import Face
-    from photoguard.nets.obfuscator import ObfuscatorConfig, Players
+    from photoguard.nets.obfuscator import Players
+    from photoguard.nets.obfuscator_config import ObfuscatorConfig
+
+    Floats = NDArray[np.float32]
+    Run = Callable[[Floats], Floats]
 
 NAME = "obfuscator"
 BATCH = 64  # faces that a service classifies at once
@@ -37,34 +39,64 @@ class Model:
 
     name: str
     sha256: str
-    networks: Players
+    config: ObfuscatorConfig
+    encode: Run
+    """Faces (N, 3, H, W) in 0..1 to features (N, C, H/4, W/4)."""
+    answer: Run
+    """Features to the logits of all tasks' classes, side by side."""
 
 
 def shipped() -> Model:
-    """The model that the package carries."""
-    tensors, config = weights.shipped(NAME)
-    return Model(NAME, weights.SHIPPED[NAME].sha256, weights.obfuscator_networks(tensors, config, NAME))
+    """The model that the package carries, which needs no torch."""
+    entry, values = weights.SHIPPED[NAME], weights.arrays(NAME)
+
+    def part(graph: str, prefix: str) -> Run:
+        own = {k.removeprefix(prefix): value for k, value in values.items() if k.startswith(prefix)}
+        run = graphs.load(graph, own)
+        return lambda x: run(x)[0]
+
+    config = weights.obfuscator_config(entry.config)
+    return Model(
+        NAME, entry.sha256, config, part("obfuscate", "obfuscator."), part("classify", "classifier.")
+    )
 
 
 def trained(path: Path) -> Model:
     """A model that the user trained."""
     networks, sha256 = weights.load_trained_obfuscator(path)
-    return Model(OWN, sha256, networks)
+    return of_networks(OWN, sha256, networks)
+
+
+def of_networks(name: str, sha256: str, networks: Players) -> Model:
+    """A model that runs on torch."""
+    import torch
+
+    def part(run: Callable[[torch.Tensor], torch.Tensor]) -> Run:
+        def on_arrays(x: Floats) -> Floats:
+            with torch.inference_mode():
+                found: Floats = run(torch.from_numpy(np.ascontiguousarray(x))).numpy()
+            return found
+
+        return on_arrays
+
+    def answer(features: torch.Tensor) -> torch.Tensor:
+        return torch.cat(networks.classifier(features), 1)
+
+    return Model(name, sha256, networks.config, part(networks.obfuscator), part(answer))
 
 
 def obfuscate(model: Model, pixels: NDArray[np.uint8], faces: Sequence[Face]) -> FeatureFile:
     """The features of faces on an upright photo, with noise that nobody can repeat."""
-    chips = np.stack([chip(model.networks.config, pixels, np.array(face.landmarks)) for face in faces])
-    count = len(faces) * int(np.prod(model.networks.config.features))
+    chips = np.stack([chip(model.config, pixels, np.array(face.landmarks)) for face in faces])
+    count = len(faces) * int(np.prod(model.config.features))
     return _obfuscate(model, chips, gaussian(secrets.token_bytes(8 * (count + count % 2))))
 
 
 def _obfuscate(model: Model, chips: NDArray[np.uint8], noise: NDArray[np.float32]) -> FeatureFile:
-    shape = model.networks.config.features
-    x = torch.from_numpy(chips).permute(0, 3, 1, 2).float() / 255
-    drawn = torch.from_numpy(noise)[: len(chips) * int(np.prod(shape))].view(len(chips), *shape)
-    with torch.inference_mode():
-        features = released(model.networks.obfuscator(x), drawn, model.networks.config)
+    shape = model.config.features
+    features = model.encode(np.ascontiguousarray(chips.transpose(0, 3, 1, 2), np.float32) / np.float32(255))
+    if model.config.reach:  # the config bounds what they may tell
+        features = features + noise[: features.size].reshape(features.shape)
     return FeatureFile(model.name, model.sha256, shape, tuple(coded(one) for one in features))
 
 
@@ -89,28 +121,28 @@ def chip(
     return to_chip(pixels, similarity(landmarks, template), config.height, config.width)
 
 
-def coded(features: torch.Tensor) -> bytes:
+def coded(features: Floats) -> bytes:
     """(C, H, W) as it travels: every map's lowest value and step in float16, then 8 bits a value."""
-    codes, low, step = quantise(features[None].float())
-    scales = torch.cat([low, step], 1).half().numpy().astype("<f2")
-    return scales.tobytes() + codes.numpy().tobytes()
+    codes, low, step = quantise(features[None])
+    scales = np.concatenate([low, step], 1).astype("<f2")
+    return scales.tobytes() + codes.tobytes()
 
 
-def decoded(file: FeatureFile) -> torch.Tensor:
+def decoded(file: FeatureFile) -> Floats:
     """The features of all faces, (N, C, H, W)."""
     channels, rows, columns = file.shape
     found = []
     for blob in file.faces:
-        scales = torch.from_numpy(np.frombuffer(blob, "<f2", 2 * channels).astype(np.float32))
-        codes = torch.from_numpy(np.frombuffer(blob, np.uint8, offset=4 * channels).copy())
+        scales = np.frombuffer(blob, "<f2", 2 * channels).astype(np.float32)
+        codes = np.frombuffer(blob, np.uint8, offset=4 * channels)
         low, step = scales[None, :channels], scales[None, channels:]
-        found.append(dequantise(codes.view(1, channels, rows, columns), low, step))
-    return torch.cat(found)
+        found.append(dequantise(codes.reshape(1, channels, rows, columns), low, step))
+    return np.concatenate(found)
 
 
 def classify(model: Model, file: FeatureFile) -> list[Answers]:
     """What the service reads: for each face, each task's classes with their probabilities."""
-    config = model.networks.config
+    config = model.config
     if file.sha256 != model.sha256 or file.model != model.name:
         raise DamagedError(
             f"these features are of another model: {file.model}, sha256 {file.sha256[:16]}..., "
@@ -122,16 +154,18 @@ def classify(model: Model, file: FeatureFile) -> list[Answers]:
     found: list[Answers] = []
     for start in range(0, len(file.faces), BATCH):
         some = replace(file, faces=file.faces[start : start + BATCH])
-        with torch.inference_mode():
-            answers = [logits.softmax(1).tolist() for logits in model.networks.classifier(decoded(some))]
-        found += [
-            {
-                task.name: dict(zip(task.classes, shares, strict=True))
-                for task, shares in zip(config.tasks, face, strict=True)
-            }
-            for face in zip(*answers, strict=True)
-        ]
+        found += [_answers(config, logits.astype(np.float64)) for logits in model.answer(decoded(some))]
     return found
+
+
+def _answers(config: ObfuscatorConfig, logits: NDArray[np.float64]) -> Answers:
+    """One face's logits, all tasks side by side, as probabilities."""
+    told, at = {}, 0
+    for task in config.tasks:
+        own = np.exp(logits[at : at + len(task.classes)] - logits[at : at + len(task.classes)].max())
+        told[task.name] = dict(zip(task.classes, (own / own.sum()).tolist(), strict=True))
+        at += len(task.classes)
+    return told
 
 
 def answer(shares: dict[str, float]) -> tuple[str, float]:
@@ -142,7 +176,7 @@ def answer(shares: dict[str, float]) -> tuple[str, float]:
 
 def described(model: Model) -> dict[str, Any]:
     """What a model asks and hides, for messages."""
-    config = model.networks.config
+    config = model.config
     return {
         "model": model.name,
         "sha256": model.sha256,

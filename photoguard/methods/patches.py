@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 from PIL import Image
 
 from photoguard.errors import DamagedError
-from photoguard.methods import Pixels, Sealed, Settings, checked, digest
+from photoguard.methods import Sealed, Settings, checked, digest
 from photoguard.photos.images import no_pillow_cap
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from photoguard.methods import Pixels
 
 WEBP_QUALITY = 95  # visually lossless; a 300-px face takes about 20 KB
 WEBP_SIDE = 16383

@@ -101,7 +101,10 @@ class DDM(nn.Module):
 
     def decode(self, public: Tensor, private: Tensor) -> Tensor:
         """Public and private maps -> image whose good range is 0..1, not clamped (Eq. 4)."""
-        x = join(public, private, self.config)
+        return self.picture(join(public, private, self.config))
+
+    def picture(self, x: Tensor) -> Tensor:
+        """All maps -> image whose good range is 0..1."""
         *ups, last = self.up
         for up, blocks in zip(ups, self.up_blocks, strict=True):
             x = blocks(up(x))

@@ -23,6 +23,7 @@ TEMPLATE_112X96 = (
     (62.7299, 92.2041),
 )
 TEMPLATE_112X112 = tuple((x + 8, y) for x, y in TEMPLATE_112X96)
+MARGIN = 0.25  # of a face's longer side, on every side of its cover: hair and ears belong to the face
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,6 @@ from typing import IO, Any, cast
 
 import cv2
 import numpy as np
-import pillow_heif
 from numpy.typing import NDArray
 from PIL import Image, ImageCms, UnidentifiedImageError
 
@@ -36,15 +35,13 @@ SEGMENTS, PARTS, SCANS = 8192, 64, 100  # of a JPEG: all, those with EXIF, and p
 MARKER = re.compile(rb"\xff([^\0\xff\x01\xd0-\xd8])")  # none of those that stand alone or are stuffing
 STRIP = 1 << 22  # pixels that are converted at once
 PNG_STRIP = 1 << 16  # and written: what fits the processor's cache
-FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "HEIF", "AVIF")
+FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "AVIF")
 
 # Decoders raise all of these on damaged files; each means the same to the user.
 DECODER_ERRORS = (
     OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError, KeyError, struct.error, zlib.error,
     RuntimeError, AttributeError, OverflowError,
 )  # fmt: skip
-
-pillow_heif.register_heif_opener()
 
 
 @dataclass(frozen=True)
@@ -81,7 +78,7 @@ def decode(data: bytes, name: str, max_pixels: int = PIXEL_CAP) -> Photo:
     """The photo in a file's bytes; `name` is only for messages."""
     try:
         _refuse_markers(data, name)
-        with no_pillow_cap(), Image.open(io.BytesIO(data), formats=FORMATS) as image:
+        with no_pillow_cap(), Image.open(io.BytesIO(data), formats=_formats(data)) as image:
             deep = _is_deep(data, image)
             _refuse(image, deep, name, max_pixels)
             # Pillow turns some formats upright while it loads; what it says before that is the file's word.
@@ -109,14 +106,26 @@ def stated_size(file: IO[bytes], name: str) -> tuple[int, int]:
     """Width and height as a file's header states them, without decoding it."""
     try:
         if isinstance(file, io.BytesIO):
+            formats = _formats(file.getvalue())
             _refuse_markers(file.getvalue(), name)
         else:
             with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+                formats = _formats(data)
                 _refuse_markers(data, name)
-        with no_pillow_cap(), Image.open(file, formats=FORMATS) as image:
+        with no_pillow_cap(), Image.open(file, formats=formats) as image:
             return image.size
     except (*DECODER_ERRORS, UnidentifiedImageError) as error:
         raise UnreadableError(f"{name} states no size: {error}") from None
+
+
+def _formats(data: bytes | mmap.mmap) -> tuple[str, ...]:
+    """What Pillow may take a file for; the library for HEIC takes long to load and is for it alone."""
+    if data[4:8] != b"ftyp":
+        return FORMATS
+    import pillow_heif
+
+    pillow_heif.register_heif_opener()
+    return (*FORMATS, "HEIF")
 
 
 def _block(image: Image.Image) -> tuple[int, int]:
@@ -282,7 +291,7 @@ def _encode_png(
     """Pixels as a PNG with these chunks and no others, written a strip at a time.
 
     Run-length deflate over the `up` filter: as small as OpenCV's, a little faster, and without three
-    further copies of the photo (docs/performance.md).
+    further copies of the photo (docs/results/performance.md).
     """
     kind, (height, width) = _color_type(alpha, grey), pixels.shape[:2]
     out = png.Writer(width, height, 8 * pixels.itemsize, kind, chunks)

@@ -11,22 +11,15 @@ from photoguard.recognizers.table import TABLE, TEMPLATES, Spec
 
 if TYPE_CHECKING:
     from photoguard.recognizers.alignment import chip_for
+    from photoguard.recognizers.embedder import Embeds, load_for_pixels
+    from photoguard.recognizers.entries import Entry, available, file_hash, installed, remove, shipped
     from photoguard.recognizers.recognizer import Recognizer
-    from photoguard.recognizers.store import (
-        Entry,
-        Proof,
-        add,
-        available,
-        file_hash,
-        installed,
-        load,
-        remove,
-        shipped,
-    )
+    from photoguard.recognizers.store import Proof, add, load
 
 __all__ = [
     "TABLE",
     "TEMPLATES",
+    "Embeds",
     "Entry",
     "Proof",
     "Recognizer",
@@ -37,6 +30,7 @@ __all__ = [
     "file_hash",
     "installed",
     "load",
+    "load_for_pixels",
     "remove",
     "shipped",
 ]
@@ -45,7 +39,7 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     from importlib import import_module
 
-    for module in ("alignment", "recognizer", "store"):
+    for module in ("alignment", "entries", "embedder", "recognizer", "store"):
         found = import_module(f"photoguard.recognizers.{module}")
         if name in __all__ and hasattr(found, name):
             return getattr(found, name)

@@ -83,8 +83,8 @@ def _read_checkpoint(path: Path) -> object:
     `_Inert`; nothing that the file names is imported or called.
     """
     try:
-        strangers = torch.serialization.get_unsafe_globals_in_checkpoint(path)
-        stand_ins: list[Any] = [(_Inert, stranger) for stranger in strangers]
+        foreign = torch.serialization.get_unsafe_globals_in_checkpoint(path)
+        stand_ins: list[Any] = [(_Inert, name) for name in foreign]
         with torch.serialization.safe_globals(stand_ins):
             return torch.load(path, map_location="cpu", weights_only=True)
     except (

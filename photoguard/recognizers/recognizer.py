@@ -49,7 +49,9 @@ class Recognizer:
                 parts.append(self.embed(some.to(self.device)).cpu().numpy())
         embeddings = np.concatenate(parts) if parts else np.zeros((0, self.spec.embedding), np.float32)
         if not np.isfinite(embeddings).all():
-            raise DamagedError(f"{self.name} gave embeddings that are no numbers", "are its weights damaged?")
+            raise DamagedError(
+                f"{self.name} gave a value that is not a finite number", "are its weights damaged?"
+            )
         return embeddings
 
     @property

@@ -1,4 +1,4 @@
-"""The user's recognizers: weights that were proven once, kept with their hash in the cache folder."""
+"""Adding recognizers, which proves them, and loading them on torch."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from photoguard import weights
 from photoguard.errors import UsageError, WeightsError
 from photoguard.files import read_file, staged
 from photoguard.nets.compact import fused
+from photoguard.recognizers.entries import Entry, folder_of_user, proven, shipped
 from photoguard.recognizers.loading import network, of_its_own, route
 from photoguard.recognizers.recognizer import Recognizer
 from photoguard.recognizers.sample import sample_chip
@@ -22,17 +23,6 @@ from photoguard.recognizers.table import TABLE, TEMPLATES, Spec
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-
-@dataclass(frozen=True)
-class Entry:
-    """An installed recognizer, as its JSON in the cache folder has it."""
-
-    name: str
-    spec: Spec
-    file: str
-    sha256: str
-    one_by_one: bool
 
 
 @dataclass(frozen=True)
@@ -46,29 +36,6 @@ class Proof:
     """Cosine between the sample face and noise: near 0."""
     published: bool | None
     """Whether the file is the one whose hash the table has; None when it has none."""
-
-
-def folder_of_user() -> Path:
-    """Where recognizers are kept."""
-    import platformdirs
-
-    return Path(platformdirs.user_cache_path("photoguard")) / "recognizers"
-
-
-def shipped() -> tuple[str, ...]:
-    """The recognizers that come with photoguard: always there, never removed."""
-    return tuple(name for name in TABLE if name in weights.SHIPPED)
-
-
-def available(folder: Path | None = None) -> list[str]:
-    """The recognizers that `load` can give at once: shipped ones first, then the user's."""
-    return [*shipped(), *installed(folder)]
-
-
-def installed(folder: Path | None = None) -> dict[str, Entry]:
-    """The user's recognizers by name."""
-    folder = folder or folder_of_user()
-    return {path.stem: _entry(path) for path in sorted(folder.glob("*.json"))}
 
 
 def add(
@@ -113,54 +80,8 @@ def load(name: str, folder: Path | None = None) -> Recognizer:
     torch.set_flush_denormal(True)
     if name in shipped():
         return Recognizer(name, TABLE[name], fused(weights.recognizer_network(*weights.shipped(name), name)))
-    folder = folder or folder_of_user()
-    path = folder / f"{name}.json"
-    if not path.is_file():
-        where = f"its weights: {TABLE[name].source}; then " if name in TABLE else ""
-        raise WeightsError(
-            f"recognizer {name} is not installed", f"{where}photoguard recognizers add {name} --weights FILE"
-        )
-    entry = _entry(path)
-    file = folder / entry.file
-    if not file.is_file() or file_hash(file) != entry.sha256:
-        raise WeightsError(f"the weights of {name} are missing or altered", "add the recognizer again")
+    entry, file = proven(name, folder)
     return Recognizer(name, entry.spec, network(file, entry.spec), entry.one_by_one)
-
-
-def remove(name: str, folder: Path | None = None) -> None:
-    """Forget an installed recognizer and delete its copy of the weights."""
-    if name in shipped():
-        raise UsageError(f"{name} ships with photoguard and stays")
-    folder = folder or folder_of_user()
-    path = folder / f"{name}.json"
-    if not path.is_file():
-        raise UsageError(
-            f"recognizer {name} is not installed", "`photoguard recognizers list` names those that are"
-        )
-    file = folder / _entry(path).file
-    path.unlink()
-    file.unlink(missing_ok=True)
-
-
-def file_hash(path: Path) -> str:
-    """The sha256 of a weights file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _entry(path: Path) -> Entry:
-    try:
-        fields = json.loads(path.read_text())
-        entry = Entry(**{**fields, "spec": Spec(**fields["spec"])})
-    except (ValueError, TypeError, KeyError) as error:
-        raise WeightsError(
-            f"{path.name} in the cache folder is damaged", "add the recognizer again"
-        ) from error
-    if Path(entry.file).name != entry.file:  # it names a file beside itself and none elsewhere
-        raise WeightsError(
-            f"{path.name} in the cache folder names a file outside it", "add the recognizer again"
-        )
-    return entry
 
 
 def _spec(name: str, arch: str | None, file: Path) -> Spec:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from photoguard.photos.geometry import TEMPLATE_112X96, TEMPLATE_112X112
 
+SHIPPED = "photoguard-small"  # comes with photoguard, and is taken where none is named
+
 
 @dataclass(frozen=True)
 class Spec:
@@ -185,7 +187,7 @@ _SPECS = (
         sha256="34bb8f5d9a4ea309befb28076cfc2e780ce3f3ba27e021ea331446ca533855ce",
     ),
     Spec(
-        name="photoguard-small",
+        name=SHIPPED,
         architecture="photoguard",
         height=112,
         width=96,

@@ -178,8 +178,8 @@ class Batches:
     rank: int = 0  # each process of a distributed run draws its own
     groups: int = 0
 
-    def __getitem__(self, step: int) -> tuple[list[int], Pixels, list[str]]:
-        """The groups' numbers, chips (B, 112, 112, 3), and the pictures found unreadable so far."""
+    def __getitem__(self, step: int) -> tuple[Pixels, list[int], list[str]]:
+        """Chips (B, 112, 112, 3), their groups' numbers, and the pictures found unreadable so far."""
         count = max(self.size // GROUP, 1)
         if self.groups:
             rng = np.random.default_rng([self.seed, self.rank, 0, step])
@@ -188,7 +188,7 @@ class Batches:
             numbers = list(range(step * count, (step + 1) * count))
         chips = np.concatenate([self._group(number, self.size // count) for number in numbers])
         reader = self.faces.reader
-        return numbers, chips, sorted(reader.pictures[n].name for n in reader.unreadable)
+        return chips, numbers, sorted(reader.pictures[n].name for n in reader.unreadable)
 
     def _group(self, number: int, size: int) -> Pixels:
         rng = np.random.default_rng([self.seed, self.rank, 1, number])

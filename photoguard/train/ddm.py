@@ -3,16 +3,13 @@
     python -m photoguard.train.ddm --data FACES.zip --hold-out 1000 --out runs/ddm
     torchrun --nproc-per-node 4 -m photoguard.train.ddm --data FACES.zip --out runs/ddm
 
-FACES is a folder or zip of face crops. docs/training.md says what the shipped weights cost.
+FACES is a folder or zip of face crops. docs/development/training-ddm.md says what the shipped weights cost.
 """
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
-import json
 import math
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,20 +19,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
-from torch.utils.data import DataLoader
-from tqdm import tqdm
 
 from photoguard import weights
 from photoguard.errors import UsageError, WeightsError
 from photoguard.files import read_file
-from photoguard.interruption import deaf, patient
 from photoguard.nets import ddm as nets
 from photoguard.nets.squeezenet import SqueezeNet
-from photoguard.train import loop
+from photoguard.train import flags, loop, records
 from photoguard.train.data import Batches, PatchConfig, Reader, Source, divided, faces_at
 
 WEIGHTS = "ddm.safetensors"
-LOG_EVERY = 25  # steps
+CURVES = {"bce": "BCE", "recovered_128": "PSNR recovered, dB", "encrypted": "PSNR encrypted, dB"}
 Network = TypeVar("Network", bound=nn.Module)
 
 # What stands in for the private map while a cover is made. The paper has noise alone; with that the private
@@ -54,7 +48,7 @@ class Config:
     objective: str = "bound"  # or "paper" (as published), "msed" (Eq. 13), "plain" (Table 4)
     steps: int = 6000
     seed: int = 1
-    peak_rate: float = 5e-4  # Adam; faster ones undid the principal start, see docs/training.md
+    peak_rate: float = 5e-4  # Adam; faster ones undid the principal start (training-ddm.md)
     warm_up: int = 200
     clip: float = 0.05  # norm of the gradient: the first wrong private maps otherwise throw the decoder off
     average: float = 0.998  # of the weights, over about the last 500 steps
@@ -291,35 +285,30 @@ def sheet(ddm: nets.DDM, x: Tensor) -> list[Tensor]:
 
 
 @dataclass
-class Run:
+class Run(loop.Run):
     """What a checkpoint holds: networks, optimizer, averaged weights, and where the run stands."""
 
     config: Config
     objective: Objective
     optimizer: torch.optim.Adam
     average: loop.Average
-    step: int = 0
-    window: list[dict[str, float]] = field(default_factory=list)  # the losses since the last line of the log
 
-    def save(self, out: Path) -> None:
-        """Write the checkpoint, from which the loss curve goes on as if nothing had happened."""
-        state = {
+    def state(self) -> dict[str, Any]:
+        """All of that, from which the loss curve goes on as if nothing had happened."""
+        return super().state() | {
             "config": dataclasses.asdict(self.config),
             "objective": self.objective.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "average": self.average.weights,
             "average_steps": self.average.steps,
-            "step": self.step,
-            "window": self.window,
         }
-        loop.save_checkpoint(out, state)
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go back to where a checkpoint was written."""
+        super().restore(state)
         self.objective.load_state_dict(state["objective"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.average.weights, self.average.steps = state["average"], state["average_steps"]
-        self.step, self.window = state["step"], state["window"]
 
     def smooth(self) -> nets.DDM:
         """A network with the averaged weights: what is looked at, and what is shipped."""
@@ -331,8 +320,7 @@ class Run:
 
     def window_means(self) -> dict[str, float]:
         """The mean losses of the window, errors as PSNR; the window starts anew."""
-        means = {name: sum(w[name] for w in self.window) / len(self.window) for name in self.window[0]}
-        self.window.clear()
+        means = super().window_means()
         for name, shown in (("mse", "psnr_recovered"), ("cover_mse", "psnr_encrypted")):
             means[shown] = -10 * math.log10(max(means.pop(name), 1e-9))
         return means
@@ -347,7 +335,7 @@ def prepared(config: Config, training: Reader, out: Path, place: loop.Place) -> 
     """A fresh run, or the one whose checkpoint lies in `out`."""
     loop.seeded(config.seed)
     ddm = nets.DDM(config.network)
-    state = loop.load_checkpoint(out, dataclasses.asdict(config), place.device)
+    state = records.load_checkpoint(out, dataclasses.asdict(config), place.device)
     if state is None and config.principal_start:
         pictures = faces_at(training, 128, config.principal_start)
         principal_start(ddm, loop.as_tensor(pictures, torch.device("cpu")))
@@ -358,7 +346,7 @@ def prepared(config: Config, training: Reader, out: Path, place: loop.Place) -> 
     objective = Objective(config, ddm, perceptual_network(config.perceptual, place.device))
     objective = channels_last(objective.to(place.device))
     optimizer = torch.optim.Adam(objective.parameters(), lr=config.peak_rate, betas=(0.9, 0.99))
-    run = Run(config, objective, optimizer, loop.Average(ddm, config.average))
+    run = Run(config, objective, optimizer, loop.Average(ddm, config.average), steps=config.steps)
     if state is not None:
         run.restore(state)
     return run
@@ -387,56 +375,20 @@ def train(
             side: loop.as_tensor(faces_at(seen, side, count), place.device)
             for side, count in ((64, 32), (128, 32), (256, 16))
         }
+
+        def step(pixels: Tensor) -> dict[str, float]:
+            return descend(run, module, loop.as_tensor(pixels.numpy(), place.device), place)
+
+        def examine() -> tuple[dict[str, float], list[Tensor]]:
+            network = run.smooth()
+            return validate(network, faces, config.seed), sheet(network, faces[128][:12])
+
         batches = Batches(training, config.patches, config.seed, place.rank)
-        loader: DataLoader[Any] = DataLoader(
-            batches,  # type: ignore[arg-type]  # anything with [] and a length will do
-            batch_size=None,
-            sampler=range(run.step, config.steps),
-            num_workers=workers,
-            worker_init_fn=deaf,
-        )
-        try:
-            learn(run, module, loader, faces, out, place, checkpoint_every)
-        except KeyboardInterrupt:
-            if place.first:
-                run.save(out)
-            raise
-        return publish(out, run.smooth()) if place.first else out / WEIGHTS
-
-
-def learn(
-    run: Run,
-    module: nn.Module,
-    loader: DataLoader[Any],
-    faces: dict[int, Tensor],
-    out: Path,
-    place: loop.Place,
-    checkpoint_every: int,
-) -> None:
-    """The loop: one step a batch, and once in a while a line of the log, a sheet and a checkpoint."""
-    config = run.config
-    log = loop.Log(out, run.step) if place.first else None
-    started, images = time.monotonic(), 0
-    bar = tqdm(total=config.steps, initial=run.step, disable=not place.first, unit="step", mininterval=1)
-    with bar, patient() as stopping:
-        for pixels, unreadable in loader:
-            x = loop.as_tensor(pixels.numpy(), place.device)
-            run.window.append(descend(run, module, x, place))
-            run.step, images = run.step + 1, images + len(x) * place.count
-            if log is not None:
-                bar.update()
-                last = run.step == config.steps
-                if run.step % LOG_EVERY == 0 or last:
-                    shown = run.window_means() | {"images_per_second": images / (time.monotonic() - started)}
-                    bar.set_postfix({name: f"{value:.4g}" for name, value in shown.items()})
-                    log.write(run.step, **shown, unreadable=len(unreadable), unreadable_names=unreadable)
-                if run.step % checkpoint_every == 0 or last:
-                    network = run.smooth()
-                    log.write(run.step, **validate(network, faces, config.seed))
-                    loop.save_sheet(out / "sheets" / f"{run.step:06d}.png", sheet(network, faces[128][:12]))
-                    run.save(out)
-            if stopping():
-                raise KeyboardInterrupt
+        loader = loop.loaded(batches, range(run.step, config.steps), workers)
+        loop.learn(run, loader, step, examine, place, out, checkpoint_every)
+        if place.first:
+            records.publish(out / WEIGHTS, weights.save_ddm(out / WEIGHTS, run.smooth()), CURVES)
+        return out / WEIGHTS
 
 
 def descend(run: Run, module: nn.Module, x: Tensor, place: loop.Place) -> dict[str, float]:
@@ -459,37 +411,15 @@ def descend(run: Run, module: nn.Module, x: Tensor, place: loop.Place) -> dict[s
     return {name: value.item() for name, value in losses.items()}
 
 
-def publish(out: Path, network: nets.DDM) -> Path:
-    """The averaged weights as a file to use, its sha256 beside it, and the plot where matplotlib is there."""
-    sha256 = weights.save_ddm(out / WEIGHTS, network)
-    (out / "weights.json").write_text(json.dumps({"file": WEIGHTS, "sha256": sha256}) + "\n")
-    loop.save_plot(
-        out, {"bce": "BCE", "recovered_128": "PSNR recovered, dB", "encrypted": "PSNR encrypted, dB"}
-    )
-    return out / WEIGHTS
-
-
 def main() -> None:
     """The command line of `python -m photoguard.train.ddm`, as torchrun needs it."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        "--data", type=Path, action="append", required=True, help="folder or zip of face crops"
-    )
+    parser = flags.parser(__doc__, Config)
     parser.add_argument("--hold-out", type=int, action="append", help="groups of that --data for validation")
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--device", default="auto")
-    parser.add_argument("--workers", type=int, default=0)
     parser.add_argument("--widths", type=int, nargs=3)
-    for item in dataclasses.fields(Config):
-        if isinstance(item.default, (int, float, str)):
-            flag = "--" + item.name.replace("_", "-")
-            parser.add_argument(flag, type=type(item.default), default=item.default)
     given = vars(parser.parse_args())
     held = (given["hold_out"] or []) + [0] * len(given["data"])
     sources = tuple(Source(path, hold_out) for path, hold_out in zip(given["data"], held, strict=False))
-    options: dict[str, Any] = {f.name: given[f.name] for f in dataclasses.fields(Config) if f.name in given}
+    options = flags.settings(given, Config)
     if given["widths"]:
         options["network"] = nets.DDMConfig(widths=tuple(given["widths"]))
     train(Config(**options), sources, given["out"], given["device"], given["workers"])

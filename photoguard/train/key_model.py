@@ -4,7 +4,7 @@
     photoguard train key-model --data FACES.zip --preset paper       # as published: batch 1, 4 epochs, a GPU
 
 Any pictures will do, also procedural ones. A generator is half of a key model; the other half is 32 random
-bytes, without which its owner's pictures stay shuffled (docs/avp.md).
+bytes, without which its owner's pictures stay shuffled (docs/methods/avp.md).
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from __future__ import annotations
 import dataclasses
 import math
 import secrets
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from photoguard.methods.avp.losses import ssim
 from photoguard.nets.generator import PRESETS, Generator, GeneratorConfig
 from photoguard.recognizers.sample import sample_picture
-from photoguard.train import loop
+from photoguard.train import loop, records
 from photoguard.train.data import PatchConfig, Reader, Source, listed, patch
 
 CHECKPOINT_EVERY = 2000  # steps
@@ -77,31 +77,63 @@ def train(
     folder: Path | None = None,
     progress: Progress | None = None,
 ) -> Learned:
-    """Train on the images of folders or zips, or on procedural ones; checkpoints go to `folder`."""
+    """Train on the images of folders or zips, or on procedural ones; what comes of it lies in `folder`."""
     pictures = _Pictures(images, config)
     config = _bounded(config, pictures)
     with loop.placed(device) as place:
-        generator = started(config.network).to(place.device)
-        optimizer = torch.optim.Adam(generator.parameters(), config.rate, (config.momentum, 0.99))
-        step, spent = _resumed(folder, config, generator, optimizer, place.device)
-        began = time.monotonic() - spent
-        while not _over(config, step, time.monotonic() - began):
-            _set_rate(optimizer, config, step, time.monotonic() - began)
-            loss = _loss(generator, pictures.batch().to(place.device), config)
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
-            step += 1
-            if progress and step % 5 == 0:
-                _tell(progress, config, step, time.monotonic() - began)
-            if folder and step % CHECKPOINT_EVERY == 0:
-                _save(folder, config, generator, optimizer, step, time.monotonic() - began)
-        if folder:
-            _save(folder, config, generator, optimizer, step, time.monotonic() - began)
+        run = prepared(config, folder, place)
+        generator, unseen = run.generator, pictures.unseen().to(place.device)
+
+        def step(batch: Tensor) -> dict[str, float]:
+            return descend(run, batch.to(place.device))
+
+        def tell() -> None:
+            if progress and run.step % 5 == 0:
+                _tell(progress, run)
+
+        def examine() -> tuple[dict[str, float], list[Tensor]]:
+            return {"ssim": measured(generator, unseen)}, list(_sheet(generator, place.device))
+
+        loop.learn(run, pictures.batches(run), step, examine, place, folder, CHECKPOINT_EVERY, tell)
         generator.eval().requires_grad_(False)
-        score = measured(generator, pictures.unseen().to(place.device))
-        sheet = _sheet(generator, place.device)
-        return Learned(generator.cpu(), step, time.monotonic() - began, score, sheet)
+        figures, (original, restored) = examine()
+        return Learned(generator.cpu(), run.step, run.spent, figures["ssim"], (original, restored))
+
+
+@dataclass
+class Run(loop.Run):
+    """What a checkpoint holds: generator, optimizer, and where the run stands."""
+
+    config: Config
+    generator: Generator
+    optimizer: torch.optim.Adam
+
+    def state(self) -> dict[str, Any]:
+        """All of that, and the seconds that count towards the run's end."""
+        return super().state() | {
+            "config": dataclasses.asdict(self.config),
+            "generator": self.generator.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "seconds": self.spent,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go back to where a checkpoint was written."""
+        super().restore(state)
+        self.generator.load_state_dict(state["generator"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.spent = state["seconds"]
+
+
+def prepared(config: Config, folder: Path | None, place: loop.Place) -> Run:
+    """A fresh run, or the one whose checkpoint lies in the folder."""
+    generator = started(config.network).to(place.device)
+    optimizer = torch.optim.Adam(generator.parameters(), config.rate, (config.momentum, 0.99))
+    run = Run(config, generator, optimizer, steps=config.steps, seconds=config.seconds)
+    state = records.load_checkpoint(folder, dataclasses.asdict(config), place.device) if folder else None
+    if state is not None:
+        run.restore(state)
+    return run
 
 
 def started(network: GeneratorConfig) -> Generator:
@@ -119,6 +151,18 @@ def started(network: GeneratorConfig) -> Generator:
                 if module.bias is not None:
                     module.bias.zero_()
     return generator
+
+
+def descend(run: Run, pictures: Tensor) -> dict[str, float]:
+    """One step towards the identity, on pictures (B, 3, H, W) of -1..1."""
+    rise, fall = min((run.step + 1) / 20, 1.0), (1 + math.cos(math.pi * run.done)) / 2
+    for group in run.optimizer.param_groups:
+        group["lr"] = run.config.rate * rise * (0.02 + 0.98 * fall)
+    loss = _loss(run.generator, pictures, run.config)
+    run.optimizer.zero_grad(set_to_none=True)
+    loss.backward()  # type: ignore[no-untyped-call]
+    run.optimizer.step()
+    return {"loss": loss.item()}
 
 
 def _loss(generator: Generator, pictures: Tensor, config: Config) -> Tensor:
@@ -153,9 +197,12 @@ class _Pictures:
             self.reader = Reader([picture for picture in pictures if picture not in held])
             self.held = Reader(held) if held else None
 
-    def batch(self) -> Tensor:
-        """Patches (B, 3, side, side) of -1..1."""
-        return _as_tensor([self._one(self.reader) for _ in range(self.config.batch)])
+    def batches(self, run: Run) -> Iterator[tuple[Tensor, list[str]]]:
+        """Patches (B, 3, side, side) of -1..1, and the pictures found unreadable, until the run is over."""
+        reader = self.reader
+        while run.done < 1:
+            patches = _as_tensor([self._one(reader) for _ in range(self.config.batch)])
+            yield patches, sorted(reader.pictures[n].name for n in reader.unreadable) if reader else []
 
     def unseen(self) -> Tensor:
         """Patches that were not trained on: of pictures held out, or NASA's portrait where there are none."""
@@ -206,28 +253,11 @@ def _bounded(config: Config, pictures: _Pictures) -> Config:
     return dataclasses.replace(config, steps=max(EPOCHS * count // config.batch, 1))
 
 
-def _done(config: Config, step: int, seconds: float) -> float:
-    """How much of the run is over, 0..1."""
-    of_steps = step / config.steps if config.steps else 0.0
-    return min(max(of_steps, seconds / config.seconds if config.seconds else 0.0), 1.0)
-
-
-def _over(config: Config, step: int, seconds: float) -> bool:
-    return _done(config, step, seconds) >= 1
-
-
-def _set_rate(optimizer: torch.optim.Optimizer, config: Config, step: int, seconds: float) -> None:
-    done = _done(config, step, seconds)
-    rate = config.rate * min((step + 1) / 20, 1.0) * (0.02 + 0.98 * (1 + math.cos(math.pi * done)) / 2)
-    for group in optimizer.param_groups:
-        group["lr"] = rate
-
-
-def _tell(progress: Progress, config: Config, step: int, seconds: float) -> None:
-    if config.seconds:
-        progress(min(int(seconds), int(config.seconds)), int(config.seconds))
+def _tell(progress: Progress, run: Run) -> None:
+    if run.seconds:
+        progress(min(int(run.spent), int(run.seconds)), int(run.seconds))
     else:
-        progress(step, config.steps or step)
+        progress(run.step, run.steps or run.step)
 
 
 def _sheet(generator: Generator, device: torch.device) -> tuple[Tensor, Tensor]:
@@ -241,33 +271,3 @@ def drawn(sheet: tuple[Tensor, Tensor]) -> NDArray[np.uint8]:
     """A sample sheet as one picture: above what went in, below what came out."""
     rows = torch.cat([torch.cat(list(row.clamp(0, 1)), 2) for row in sheet], 1)
     return np.ascontiguousarray((rows * 255).round().byte().permute(1, 2, 0).numpy())
-
-
-def _save(
-    folder: Path,
-    config: Config,
-    generator: Generator,
-    optimizer: torch.optim.Optimizer,
-    step: int,
-    seconds: float,
-) -> None:
-    state = {"generator": generator.state_dict(), "optimizer": optimizer.state_dict()}
-    loop.save_checkpoint(
-        folder, {"config": dataclasses.asdict(config), "step": step, "seconds": seconds, **state}
-    )
-
-
-def _resumed(
-    folder: Path | None,
-    config: Config,
-    generator: Generator,
-    optimizer: torch.optim.Optimizer,
-    device: torch.device,
-) -> tuple[int, float]:
-    """The step and the seconds that a checkpoint in the folder had come to; 0 for a fresh run."""
-    state = loop.load_checkpoint(folder, dataclasses.asdict(config), device) if folder else None
-    if state is None:
-        return 0, 0.0
-    generator.load_state_dict(state["generator"])
-    optimizer.load_state_dict(state["optimizer"])
-    return int(state["step"]), float(state["seconds"])

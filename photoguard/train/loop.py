@@ -1,28 +1,27 @@
-"""What every training shares: device, several processes, checkpoints, averages, log, sheets, plot."""
+"""What every training shares: where it computes, the loop of whole steps, rates and averages."""
 
 from __future__ import annotations
 
 import contextlib
-import io
-import json
 import math
 import random
-from collections.abc import Iterator
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor, nn
+from torch.utils.data import DataLoader
+from tqdm import tqdm
 
-from photoguard.errors import UnreadableError, UsageError
-from photoguard.files import staged
+from photoguard.interruption import graceful_sigint, ignore_sigint
+from photoguard.train import records
 
-CHECKPOINT = "checkpoint.pt"
-LOG = "log.jsonl"
+LOG_EVERY = 25  # steps
 
 
 @dataclass(frozen=True)
@@ -109,6 +108,93 @@ class Average:
             self.weights[name].copy_(theirs[name])
 
 
+@dataclass(kw_only=True)
+class Run:
+    """Where a run stands and when it is over; what learns is added by each page."""
+
+    steps: int | None = None  # it is over after so many, or
+    seconds: float | None = None  # after so long, whichever comes first
+    step: int = 0
+    spent: float = 0.0  # seconds so far
+    window: list[dict[str, float]] = field(default_factory=list)  # the losses since the last line of the log
+
+    @property
+    def done(self) -> float:
+        """How much of the run is over, 0..1."""
+        of_steps = self.step / self.steps if self.steps else 0.0
+        return min(max(of_steps, self.spent / self.seconds if self.seconds else 0.0), 1.0)
+
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint holds."""
+        return {"step": self.step, "window": self.window}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go back to where a checkpoint was written."""
+        self.step, self.window = state["step"], state.get("window", [])
+
+    def window_means(self) -> dict[str, float]:
+        """The mean losses of the window, each over the steps that had it; the window starts anew."""
+        names = dict.fromkeys(name for losses in self.window for name in losses)
+        found = {name: [losses[name] for losses in self.window if name in losses] for name in names}
+        self.window.clear()
+        return {name: sum(values) / len(values) for name, values in found.items()}
+
+
+def loaded(batches: Any, steps: range, workers: int) -> DataLoader[Any]:
+    """The batches of these steps, made ready by so many other processes; `batches` has [] and a length."""
+    return DataLoader(
+        batches, batch_size=None, sampler=steps, num_workers=workers, worker_init_fn=ignore_sigint
+    )
+
+
+def learn(
+    run: Run,
+    batches: Iterable[Any],
+    descend: Callable[..., dict[str, float]],
+    examine: Callable[[], tuple[dict[str, float], list[Tensor]]],
+    place: Place,
+    out: Path | None,
+    checkpoint_every: int,
+    tell: Callable[[], None] | None = None,  # after each step, instead of a bar
+) -> None:
+    """Take a step a batch until there are no more, and write down in `out` what came of it.
+
+    A batch is the pictures, whatever else `descend` takes, and the names of unreadable pictures; `descend`
+    returns the step's losses, `examine` figures for the log and rows of a sheet. Ctrl-C waits for the end of
+    the step and saves. A second one does not wait, and so saves nothing: a checkpoint holds whole steps.
+    """
+    log = records.Log(out, run.step) if out and place.first else None
+    hidden = bool(tell) or not place.first
+    shown = tqdm(total=run.steps, initial=run.step, disable=hidden, unit="step", mininterval=1)
+    started, earlier, images, whole = time.monotonic(), run.spent, 0, True
+    with shown, graceful_sigint() as stopping:
+        try:
+            for *batch, unreadable in batches:
+                whole = False
+                run.window.append(descend(*batch))
+                took = time.monotonic() - started
+                run.step, run.spent = run.step + 1, earlier + took
+                images += len(batch[0]) * place.count
+                (tell or shown.update)()
+                last = run.done == 1
+                if log and (run.step % LOG_EVERY == 0 or last):
+                    means = run.window_means() | {"images_per_second": images / took}
+                    shown.set_postfix({name: f"{value:.4g}" for name, value in means.items()})
+                    log.write(run.step, **means, unreadable=len(unreadable), unreadable_names=unreadable)
+                if log and (run.step % checkpoint_every == 0 or last):
+                    figures, rows = examine()
+                    log.write(run.step, **figures)
+                    records.save_sheet(log.folder / "sheets" / f"{run.step:06d}.png", rows)
+                    records.save_checkpoint(log.folder, run.state())
+                whole = True
+                if stopping():
+                    raise KeyboardInterrupt
+        except KeyboardInterrupt:
+            if log and whole:
+                records.save_checkpoint(log.folder, run.state())
+            raise
+
+
 def share_gradients(parameters: list[nn.Parameter], place: Place) -> None:
     """Give every process the mean gradient, where one step moves some of the networks only."""
     if place.count == 1:
@@ -117,58 +203,6 @@ def share_gradients(parameters: list[nn.Parameter], place: Place) -> None:
         if parameter.grad is not None:
             torch.distributed.all_reduce(parameter.grad)
             parameter.grad /= place.count
-
-
-def save_checkpoint(folder: Path, state: dict[str, Any]) -> Path:
-    """Write the checkpoint whole or not at all: when the disk is full the previous one stays."""
-    buffer = io.BytesIO()
-    torch.save(state, buffer)
-    with staged(folder, force=True) as stage:
-        stage.add(CHECKPOINT, buffer.getvalue())
-        stage.publish()
-    return folder / CHECKPOINT
-
-
-def load_checkpoint(folder: Path, config: dict[str, Any], device: torch.device) -> dict[str, Any] | None:
-    """The checkpoint of this folder, or None for a fresh run; one of another configuration is refused."""
-    path = folder / CHECKPOINT
-    if not path.exists():
-        return None
-    try:
-        state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
-    except Exception as error:  # torch raises many kinds for a damaged file
-        raise UnreadableError(
-            f"{path} is not a checkpoint: {error}", "remove it to start afresh, or choose another --out"
-        ) from None
-    changed = sorted(key for key in config if state["config"].get(key) != config[key])
-    if changed:
-        raise UsageError(
-            f"{path} belongs to a run with other settings of {', '.join(changed)}",
-            "repeat that run's settings, or choose another --out",
-        )
-    return state
-
-
-class Log:
-    """One JSON object a line, each with its step; a resumed run drops the lines it is about to repeat."""
-
-    def __init__(self, folder: Path, from_step: int) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        self.path = folder / LOG
-        kept = [line for line in read_log(folder) if line["step"] <= from_step] if from_step else []
-        self.path.write_text("".join(json.dumps(line) + "\n" for line in kept))
-
-    def write(self, step: int, **values: float | str | list[str]) -> None:
-        """Add a line."""
-        rounded = {k: round(v, 6) if isinstance(v, float) else v for k, v in values.items()}
-        with self.path.open("a") as file:
-            file.write(json.dumps({"step": step, **rounded}) + "\n")
-
-
-def read_log(folder: Path) -> list[dict[str, Any]]:
-    """All lines of a run's log."""
-    path = folder / LOG
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
 def psnr(a: Tensor, b: Tensor) -> Tensor:
@@ -181,31 +215,3 @@ def psnr(a: Tensor, b: Tensor) -> Tensor:
 def as_tensor(pixels: NDArray[np.uint8], device: torch.device) -> Tensor:
     """Pixels (B, H, W, 3) of 0..255 -> (B, 3, H, W) in 0..1, channels last in memory."""
     return torch.from_numpy(pixels).to(device, non_blocking=True).permute(0, 3, 1, 2).float() / 255
-
-
-def save_sheet(path: Path, rows: list[Tensor]) -> None:
-    """A PNG with one row for each batch of images, to look at with one's own eyes."""
-    lines = [torch.cat(list(row.detach().float().cpu().clamp(0, 1)), 2) for row in rows]
-    pixels = (torch.cat(lines, 1) * 255).round().byte().permute(1, 2, 0).numpy()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
-    Image.fromarray(pixels).save(part, "PNG")
-    part.replace(path)
-
-
-def save_plot(folder: Path, series: dict[str, str]) -> Path | None:
-    """Draw the named columns of the log into plot.png; None without matplotlib, when the log must do."""
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        return None
-    lines = read_log(folder)
-    figure = Figure(figsize=(7, 2.2 * len(series)), layout="constrained")
-    for axis, (key, label) in zip(
-        figure.subplots(len(series), squeeze=False)[:, 0], series.items(), strict=True
-    ):
-        points = [(line["step"], line[key]) for line in lines if key in line]
-        axis.plot([x for x, _ in points], [y for _, y in points])
-        axis.set(xlabel="step", ylabel=label)
-    figure.savefig(folder / "plot.png", dpi=120)
-    return folder / "plot.png"

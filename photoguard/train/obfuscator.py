@@ -4,16 +4,14 @@
         --private gender,race --hold-out 2000 --out runs/obfuscator
     torchrun --nproc-per-node 4 -m photoguard.train.obfuscator --data ... (the same)
 
-FACES is a folder or zip of aligned face crops. docs/obfuscator.md says what the shipped weights cost.
+FACES is a folder or zip of aligned face crops. docs/methods/obfuscator.md says what the shipped weights cost.
 """
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import json
-import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -23,8 +21,6 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
-from tqdm import tqdm
 
 from photoguard import weights
 from photoguard.datasets.labels import Labeled, labeled, parted
@@ -32,10 +28,10 @@ from photoguard.datasets.pictures import Pixels, Reader, Source, listed
 from photoguard.errors import UsageError
 from photoguard.nets import obfuscator as nets
 from photoguard.nets.similarity import ms_ssim
-from photoguard.train import loop
+from photoguard.train import flags, loop, records
 
 WEIGHTS = "obfuscator.safetensors"
-LOG_EVERY = 25  # steps
+CURVES = {"classifier": "L(C)", "adversary": "L(AC)", "reconstructor": "L(AR)"}  # Fig. 6
 
 
 @dataclass(frozen=True)
@@ -215,39 +211,27 @@ def movers(players: nets.Players, what: str) -> list[nn.Module]:
 
 
 @dataclass
-class Run:
+class Run(loop.Run):
     """What a checkpoint holds: the players, their optimizers, and where the run stands."""
 
     config: Config
     players: nets.Players
     optimizers: dict[str, torch.optim.Adam]  # of "obfuscator", "classifier", "mirror", "adversaries.0" ...
-    step: int = 0
-    window: list[dict[str, float]] = field(default_factory=list)  # the losses since the last line of the log
 
-    def save(self, out: Path) -> None:
-        """Write the checkpoint, from which the loss curve goes on as if nothing had happened."""
-        state = {
+    def state(self) -> dict[str, Any]:
+        """All of that, from which the loss curve goes on as if nothing had happened."""
+        return super().state() | {
             "config": plain(self.config),
             "players": self.players.state_dict(),
             "optimizers": {name: one.state_dict() for name, one in self.optimizers.items()},
-            "step": self.step,
-            "window": self.window,
         }
-        loop.save_checkpoint(out, state)
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go back to where a checkpoint was written."""
+        super().restore(state)
         self.players.load_state_dict(state["players"])
         for name, one in self.optimizers.items():
             one.load_state_dict(state["optimizers"][name])
-        self.step, self.window = state["step"], state["window"]
-
-    def window_means(self) -> dict[str, float]:
-        """The mean losses of the window, each over the steps that had it; the window starts anew."""
-        names = {name for losses in self.window for name in losses}
-        found = {name: [losses[name] for losses in self.window if name in losses] for name in sorted(names)}
-        self.window.clear()
-        return {name: sum(values) / len(values) for name, values in found.items()}
 
     def restart(self) -> None:
         """Begin one adversary classifier anew: the next of them, every `restart` steps of Algorithm 1."""
@@ -287,8 +271,8 @@ def prepared(config: Config, out: Path, place: loop.Place, start: nets.Players |
     named |= {f"adversaries.{i}": one for i, one in enumerate(cast(nn.ModuleList, named.pop("adversaries")))}
     rates = dict.fromkeys(("obfuscator", "classifier"), config.peak_rate)
     optimizers = {name: optimizer(one, rates.get(name, config.adversary_rate)) for name, one in named.items()}
-    run = Run(config, players, optimizers)
-    state = loop.load_checkpoint(out, plain(config), place.device)
+    run = Run(config, players, optimizers, steps=length(config))
+    state = records.load_checkpoint(out, plain(config), place.device)
     if state is not None:
         run.restore(state)
     return run
@@ -311,50 +295,22 @@ def train(
         if place.gpu if compiled is None else compiled:
             for player in run.players.children():
                 player.compile()
-        batches = LabeledBatches(Reader(training.pictures), training, config, place.rank)
-        loader: DataLoader[Any] = DataLoader(
-            batches,  # type: ignore[arg-type]  # anything with [] and a length will do
-            batch_size=None,
-            sampler=range(run.step, length(config)),
-            num_workers=workers,
-        )
         judge = Judge.of(validation if len(validation) else training, config, place)
-        try:
-            learn(run, loader, judge, out, place, checkpoint_every)
-        except KeyboardInterrupt:
-            if place.first:
-                run.save(out)
-            raise
-        return publish(out, run) if place.first else out / WEIGHTS
 
-
-def learn(
-    run: Run, loader: DataLoader[Any], judge: Judge, out: Path, place: loop.Place, checkpoint_every: int
-) -> None:
-    """The loop: one step a batch, and once in a while a line of the log, a sheet and a checkpoint."""
-    config, total = run.config, length(run.config)
-    log = loop.Log(out, run.step) if place.first else None
-    started, images = time.monotonic(), 0
-    bar = tqdm(total=total, initial=run.step, disable=not place.first, unit="step", mininterval=1)
-    with bar:
-        for pixels, labels, unreadable in loader:
-            x = loop.as_tensor(pixels.numpy(), place.device)
+        def step(pixels: Tensor, labels: Tensor) -> dict[str, float]:
             run.restart()
-            run.window.append(descend(run, x, labels.to(place.device), place))
-            run.step, images = run.step + 1, images + len(x) * place.count
-            if log is None:
-                continue
-            bar.update()
-            last = run.step == total
-            if run.step % LOG_EVERY == 0 or last:
-                shown = run.window_means() | {"images_per_second": images / (time.monotonic() - started)}
-                bar.set_postfix({name: f"{value:.4g}" for name, value in shown.items()})
-                log.write(run.step, **shown, unreadable=len(unreadable), unreadable_names=unreadable)
-            if run.step % checkpoint_every == 0 or last:
-                figures, sheet = judge.validate(run.players, reach(config, run.step), config.seed)
-                log.write(run.step, **figures)
-                loop.save_sheet(out / "sheets" / f"{run.step:06d}.png", sheet)
-                run.save(out)
+            return descend(run, loop.as_tensor(pixels.numpy(), place.device), labels.to(place.device), place)
+
+        def examine() -> tuple[dict[str, float], list[Tensor]]:
+            return judge.validate(run.players, reach(config, run.step), config.seed)
+
+        batches = LabeledBatches(Reader(training.pictures), training, config, place.rank)
+        loader = loop.loaded(batches, range(run.step, length(config)), workers)
+        loop.learn(run, loader, step, examine, place, out, checkpoint_every)
+        if place.first:
+            run.players.adversaries = run.players.adversaries[:1]
+            records.publish(out / WEIGHTS, weights.save_obfuscator(out / WEIGHTS, run.players), CURVES)
+        return out / WEIGHTS
 
 
 def descend(run: Run, x: Tensor, labels: Tensor, place: loop.Place) -> dict[str, float]:
@@ -437,15 +393,6 @@ def balanced(truth: Tensor, guess: Tensor) -> float:
     return torch.stack(right).mean().item()
 
 
-def publish(out: Path, run: Run) -> Path:
-    """Obfuscator and classifier as a file to use, its sha256 beside it, and the plot (Fig. 6)."""
-    run.players.adversaries = run.players.adversaries[:1]
-    sha256 = weights.save_obfuscator(out / WEIGHTS, run.players)
-    (out / "weights.json").write_text(json.dumps({"file": WEIGHTS, "sha256": sha256}) + "\n")
-    loop.save_plot(out, {"classifier": "L(C)", "adversary": "L(AC)", "reconstructor": "L(AR)"})
-    return out / WEIGHTS
-
-
 def listed_names(text: str) -> list[str]:
     """Attribute names out of `gender,race`."""
     names = [name.strip() for name in text.split(",") if name.strip()]
@@ -472,31 +419,21 @@ def begun(path: Path | None) -> tuple[nets.Players | None, str]:
 
 def main() -> None:
     """The command line of `python -m photoguard.train.obfuscator`, as torchrun needs it."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--data", type=Path, action="append", required=True, help="folder or zip of faces")
+    parser = flags.parser(__doc__, Config)
     parser.add_argument("--labels", required=True, help="CelebA's list, a CSV, or utkface")
     parser.add_argument("--task", required=True, help="attributes to tell, separated by commas")
     parser.add_argument("--private", required=True, help="attributes to hide, separated by commas")
     parser.add_argument("--hold-out", type=int, default=0, help="people or pictures for validation")
     parser.add_argument("--skip-unlabeled", action="store_true")
-    parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--start", type=Path, help="weights to go on from, without joint training")
-    parser.add_argument("--device", default="auto")
-    parser.add_argument("--workers", type=int, default=0)
     parser.add_argument("--reach", type=float, help="radius of the ball; 0: the paper's features, unbounded")
-    for item in dataclasses.fields(Config):
-        if isinstance(item.default, (int, float, str)) and item.name != "start":
-            flag = "--" + item.name.replace("_", "-")
-            parser.add_argument(flag, type=type(item.default), default=item.default)
     given = vars(parser.parse_args())
     sources = tuple(Source(path) for path in given["data"])
     tasks, private = listed_names(given["task"]), listed_names(given["private"])
     data, network = gathered(sources, given["labels"], tasks, private, given["skip_unlabeled"])
     if given["reach"] is not None:
         network = dataclasses.replace(network, reach=given["reach"])
-    options: dict[str, Any] = {f.name: given[f.name] for f in dataclasses.fields(Config) if f.name in given}
+    options = flags.settings(given, Config)
     start, options["start"] = begun(given["start"])
     if start is not None:
         options["joint"] = 0

@@ -5,7 +5,7 @@
 
 FACES is a folder or zip of pictures with a face each; teachers are installed recognizers. The student starts
 from chance and sees no weight of theirs, only what they answer to each picture, changed and mixed as it sees
-it itself. docs/training.md says what the shipped weights cost.
+it itself. docs/development/recognizers.md says what the shipped weights cost.
 """
 
 from __future__ import annotations
@@ -13,9 +13,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import hashlib
-import json
 import math
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,21 +24,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import grid_sample, kl_div
 from torch.nn.parallel import DistributedDataParallel
-from torch.utils.data import DataLoader
-from tqdm import tqdm
 
 from photoguard import recognizers, weights
 from photoguard.errors import UsageError
-from photoguard.interruption import deaf, patient
 from photoguard.nets.compact import CompactConfig, CompactNet
 from photoguard.photos.geometry import TEMPLATE_112X112, similarity
 from photoguard.recognizers import Recognizer
-from photoguard.train import loop
+from photoguard.train import flags, loop, records
 from photoguard.train.chips import SIDE, Batches, ChipConfig, Faces, found
 from photoguard.train.data import Source, divided
 
 WEIGHTS = "recognizer.safetensors"
-LOG_EVERY = 25  # steps
+CURVES = {"away": "1 - cosine, training", "cosine": "cosine, held out", "told_apart": "pairs told apart"}
 MEAN, SCALE = 127.5, 128.0
 
 
@@ -200,7 +195,7 @@ def told_apart(embeddings: Tensor, people: tuple[str, ...]) -> float | None:
 
 
 @dataclass
-class Run:
+class Run(loop.Run):
     """What a checkpoint holds: student, optimizer, averaged weights, teachers' directions, the step."""
 
     config: Config
@@ -208,41 +203,30 @@ class Run:
     optimizer: torch.optim.AdamW
     average: loop.Average
     basis: Tensor
-    step: int = 0
-    window: list[dict[str, float]] = field(default_factory=list)  # the losses since the last line of the log
 
-    def save(self, out: Path) -> None:
-        """Write the checkpoint, from which the loss curve goes on as if nothing had happened."""
-        state = {
+    def state(self) -> dict[str, Any]:
+        """All of that, from which the loss curve goes on as if nothing had happened."""
+        return super().state() | {
             "config": dataclasses.asdict(self.config),
             "student": self.student.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "average": self.average.weights,
             "average_steps": self.average.steps,
             "basis": self.basis,
-            "step": self.step,
-            "window": self.window,
         }
-        loop.save_checkpoint(out, state)
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go back to where a checkpoint was written."""
+        super().restore(state)
         self.student.load_state_dict(state["student"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.average.weights, self.average.steps = state["average"], state["average_steps"]
-        self.step, self.window = state["step"], state["window"]
 
     def smooth(self) -> CompactNet:
         """A network with the averaged weights: what is examined, and what is shipped."""
         network = CompactNet(self.config.network).to(self.basis.device)
         network.load_state_dict(self.average.weights)
         return network.to(memory_format=torch.channels_last)
-
-    def window_means(self) -> dict[str, float]:
-        """The mean losses of the window; the window starts anew."""
-        means = {name: sum(w[name] for w in self.window) / len(self.window) for name in self.window[0]}
-        self.window.clear()
-        return means
 
 
 def prepared(
@@ -254,7 +238,7 @@ def prepared(
     start: Path | None = None,
 ) -> Run:
     """A fresh run, the one whose checkpoint is in `out`, or one that goes on with the student in `start`."""
-    state = loop.load_checkpoint(out, dataclasses.asdict(config), place.device)
+    state = records.load_checkpoint(out, dataclasses.asdict(config), place.device)
     earlier = _earlier(start, config, place) if start and state is None else None
     if earlier is not None:
         basis, known = earlier["basis"], earlier["student"]["known"]
@@ -274,7 +258,8 @@ def prepared(
     others = [weight for weight in student.parameters() if weight.ndim <= 1]
     groups = [{"params": drawn, "weight_decay": config.decay}, {"params": others, "weight_decay": 0.0}]
     optimizer = torch.optim.AdamW(groups, lr=config.peak_rate)
-    run = Run(config, student, optimizer, loop.Average(student.network, config.average), basis)
+    average = loop.Average(student.network, config.average)
+    run = Run(config, student, optimizer, average, basis, steps=config.steps)
     if state is not None:
         run.restore(state)
     return run
@@ -282,16 +267,16 @@ def prepared(
 
 def started_from(start: Path | None) -> str:
     """What `Config.start` holds."""
-    path = start / loop.CHECKPOINT if start else None
+    path = start / records.CHECKPOINT if start else None
     return hashlib.sha256(path.read_bytes()).hexdigest() if path and path.is_file() else ""
 
 
 def _earlier(start: Path, config: Config, place: loop.Place) -> dict[str, Any]:
     """The checkpoint in the folder of another run, whose student answers the same teachers."""
-    path = start / loop.CHECKPOINT
+    path = start / records.CHECKPOINT
     if not path.is_file():
         raise UsageError(
-            f"there is no {loop.CHECKPOINT} in {start}", "--start takes the --out of another run"
+            f"there is no {records.CHECKPOINT} in {start}", "--start takes the --out of another run"
         )
     state: dict[str, Any] = torch.load(path, map_location=place.device, weights_only=True)
     mine, theirs = dataclasses.asdict(config), state.get("config", {})
@@ -338,22 +323,27 @@ def train(
             module.compile()
         if place.count > 1:
             module = DistributedDataParallel(module)
-        batches = Batches(faces, config.chips, config.batch, config.seed, place.rank, config.groups)
-        loader: DataLoader[Any] = DataLoader(
-            batches,  # type: ignore[arg-type]
-            batch_size=None,
-            sampler=range(run.step, config.steps),
-            num_workers=workers,
-            worker_init_fn=deaf,
-        )
         held = examined(seen, teacher, place)
-        try:
-            learn(run, module, teacher, loader, held, out, place, checkpoint_every)
-        except KeyboardInterrupt:
-            if place.first:
-                run.save(out)
-            raise
-        return publish(out, run.smooth()) if place.first else out / WEIGHTS
+        chips = torch.empty(0)  # of the last step, to look at
+
+        def step(pixels: Tensor, numbers: list[int]) -> dict[str, float]:
+            nonlocal chips
+            chips = as_tensor(pixels.numpy(), place)
+            wanted = teacher.recalled(numbers, chips) if config.groups else teacher.answers(chips)
+            if run.step % 2:
+                chips = chips.flip(3)  # the teachers' answer to a mirror image is nearly the same
+            return descend(run, module, chips, wanted, place)
+
+        def examine() -> tuple[dict[str, float], list[Tensor]]:
+            return validate(run.smooth(), held), rows_of(chips)
+
+        batches = Batches(faces, config.chips, config.batch, config.seed, place.rank, config.groups)
+        loader = loop.loaded(batches, range(run.step, config.steps), workers)
+        loop.learn(run, loader, step, examine, place, out, checkpoint_every)
+        if place.first:
+            sha256 = weights.save_recognizer(out / WEIGHTS, run.smooth(), half=True)
+            records.publish(out / WEIGHTS, sha256, CURVES)
+        return out / WEIGHTS
 
 
 def cache_of_user() -> Path:
@@ -381,44 +371,6 @@ def examined(faces: Faces, teacher: Teachers, place: loop.Place, count: int = 20
     return Examined(chips, wanted, tuple(faces.reader.pictures[n].group for n in numbers))
 
 
-def learn(
-    run: Run,
-    module: nn.Module,
-    teacher: Teachers,
-    loader: DataLoader[Any],
-    held: Examined,
-    out: Path,
-    place: loop.Place,
-    checkpoint_every: int,
-) -> None:
-    """The loop: one step a batch, and once in a while a line of the log, a sheet and a checkpoint."""
-    config = run.config
-    log = loop.Log(out, run.step) if place.first else None
-    started, images = time.monotonic(), 0
-    bar = tqdm(total=config.steps, initial=run.step, disable=not place.first, unit="step", mininterval=1)
-    with bar, patient() as stopping:
-        for numbers, pixels, unreadable in loader:
-            chips = as_tensor(pixels.numpy(), place)
-            wanted = teacher.recalled(numbers, chips) if config.groups else teacher.answers(chips)
-            if run.step % 2:
-                chips = chips.flip(3)  # the teachers' answer to a mirror image is nearly the same
-            run.window.append(descend(run, module, chips, wanted, place))
-            run.step, images = run.step + 1, images + len(chips) * place.count
-            if log is not None:
-                bar.update()
-                last = run.step == config.steps
-                if run.step % LOG_EVERY == 0 or last:
-                    shown = run.window_means() | {"images_per_second": images / (time.monotonic() - started)}
-                    bar.set_postfix({name: f"{value:.4g}" for name, value in shown.items()})
-                    log.write(run.step, **shown, unreadable=len(unreadable), unreadable_names=unreadable)
-                if run.step % checkpoint_every == 0 or last:
-                    log.write(run.step, **validate(run.smooth(), held))
-                    loop.save_sheet(out / "sheets" / f"{run.step:06d}.png", rows_of(chips))
-                    run.save(out)
-            if stopping():
-                raise KeyboardInterrupt
-
-
 def rows_of(chips: Tensor) -> list[Tensor]:
     """The first chips of a batch in four rows, as 0..1, to look at."""
     wide = max(min(len(chips), 48) // 4, 1)
@@ -442,38 +394,18 @@ def descend(
     return {name: value.item() for name, value in losses.items()}
 
 
-def publish(out: Path, network: CompactNet) -> Path:
-    """The averaged weights as a file to use, its sha256 beside it, and the plot where matplotlib is there."""
-    sha256 = weights.save_recognizer(out / WEIGHTS, network, half=True)
-    (out / "weights.json").write_text(json.dumps({"file": WEIGHTS, "sha256": sha256}) + "\n")
-    loop.save_plot(
-        out, {"away": "1 - cosine, training", "cosine": "cosine, held out", "told_apart": "pairs told apart"}
-    )
-    return out / WEIGHTS
-
-
 def main() -> None:
     """The command line of `python -m photoguard.train.recognizer`, as torchrun needs it."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--data", type=Path, action="append", required=True, help="folder or zip of faces")
+    parser = flags.parser(__doc__, Config)
     parser.add_argument("--hold-out", type=int, action="append", help="groups of that --data for validation")
     parser.add_argument("--teacher", action="append", required=True, help="installed recognizer")
-    parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--start", type=Path, help="folder of a run whose student goes on with other steps")
     parser.add_argument("--mix", type=float, default=ChipConfig.mix, help="share of faces that are mixed")
-    parser.add_argument("--device", default="auto")
-    parser.add_argument("--workers", type=int, default=0)
     parser.add_argument("--compile", action=argparse.BooleanOptionalAction, default=None)
-    for item in dataclasses.fields(Config):
-        if item.type in ("int", "float"):
-            flag = "--" + item.name.replace("_", "-")
-            parser.add_argument(flag, type=type(item.default), default=item.default)
     given = vars(parser.parse_args())
     held = (given["hold_out"] or []) + [0] * len(given["data"])
     sources = tuple(Source(path, hold_out) for path, hold_out in zip(given["data"], held, strict=False))
-    options: dict[str, Any] = {f.name: given[f.name] for f in dataclasses.fields(Config) if f.name in given}
+    options = flags.settings(given, Config)
     start = given["start"]
     config = Config(**options | {"teachers": tuple(given["teacher"]), "chips": ChipConfig(mix=given["mix"])})
     config = dataclasses.replace(config, start=started_from(start))

@@ -1,8 +1,8 @@
-"""A second reader of photoguard's files that follows docs/format.md and takes nothing else from photoguard.
+"""A second reader of our files, which follows docs/spec/format.md and takes nothing else from photoguard.
 
 It needs no torch: only numpy, Pillow, cryptography, pyrage (age) and the standard
 library. It shows what another implementation has to do, and the tests run it over every vector and over files
-that photoguard has just made. A section number in a comment is one of docs/format.md.
+that photoguard has just made. A section number in a comment is one of docs/spec/format.md.
 
     private = private_files([data], ["AGE-SECRET-KEY-1..."])
     photo = restore(public_png, private).photo

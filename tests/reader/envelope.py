@@ -27,7 +27,7 @@ class WrongKeyError(Exception):
 
 
 class DamagedError(Exception):
-    """Everything else in docs/format.md."""
+    """Everything else in docs/spec/format.md."""
 
 
 class ForeignError(DamagedError):

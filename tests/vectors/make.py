@@ -1,4 +1,4 @@
-"""Write the test vectors of docs/format.md: `python tests/vectors/make.py`.
+"""Write the test vectors of docs/spec/format.md: `python tests/vectors/make.py`.
 
 Everything comes from the fixed ids and keys below through the deterministic halves of photoguard's functions,
 so a second run writes the same bytes. Only age files are different each time they are made: those that still

@@ -14,10 +14,10 @@ import typer
 
 from photoguard import batch, files
 from photoguard.cli.shared.keyring import journal_key
-from photoguard.cli.shared.voice import Voice
+from photoguard.cli.shared.voice import Voice, complain
 from photoguard.errors import BatchError, DoubtError, NoFaceError, PhotoguardError, UsageError
 from photoguard.files import limits, remote
-from photoguard.interruption import patient
+from photoguard.interruption import graceful_sigint
 
 if TYPE_CHECKING:
     from photoguard.batch.work import Report
@@ -31,7 +31,28 @@ class NoFace(StrEnum):
 
     error = "error"
     skip = "skip"
-    copy_nothing = "copy-nothing"
+    remember = "remember"
+
+
+def _no_face(text: str) -> NoFace:
+    """The choice that was typed; `copy-nothing` is the earlier name of `remember`."""
+    try:
+        return NoFace("remember" if text == "copy-nothing" else text)
+    except ValueError:
+        raise UsageError(f"--no-face does not know {text!r}", f"it takes {', '.join(NoFace)}") from None
+
+
+OnNoFace = Annotated[
+    NoFace,
+    typer.Option(
+        "--no-face",
+        parser=_no_face,
+        metavar=f"[{'|'.join(NoFace)}]",
+        autocompletion=lambda: list(map(str, NoFace)),
+        help="A photo without a face is an error, or skipped, or (remember) noted as done so that later runs "
+        "do not look again. It is never copied.",
+    ),
+]
 
 
 Jobs = Annotated[
@@ -40,8 +61,8 @@ Jobs = Annotated[
         "--jobs",
         "-j",
         min=1,
-        help="Photos worked on at once, each by a process on one core; as many as cores and memory allow "
-        "when left out.",
+        help="Photos worked on at once, each by a process on one core; default: as many as cores and memory "
+        "allow.",
     ),
 ]
 Include = Annotated[
@@ -110,6 +131,23 @@ def named(paths: Sequence[Path] | None, listed: str | None) -> list[Path]:
     return found
 
 
+def selection(
+    recursive: bool, include: list[str] | None, exclude: list[str] | None, listed: str | None = None
+) -> batch.Selection:
+    """Which files of folders take part, from what was typed."""
+    return batch.Selection(recursive, tuple(include or ()), tuple(exclude or ()), mirrored=listed is not None)
+
+
+def is_many(tasks: Sequence[batch.Task], inputs: Sequence[Path]) -> bool:
+    """Whether a run is one over many photos: a folder is, however few are in it."""
+    return len(tasks) > 1 or files.is_folder(inputs[0])
+
+
+def keeps_journal(inputs: Sequence[Path], listed: str | None) -> bool:
+    """Whether a run can go on where an earlier one was cut off: folders and lists can, names typed do not."""
+    return any(map(files.is_folder, inputs)) or listed is not None
+
+
 def without_outputs(voice: Voice, inputs: list[Path]) -> list[Path]:
     """Several inputs, less the protected photos and private files that a pattern such as * brings along."""
     if len(inputs) == 1:
@@ -160,8 +198,8 @@ def work_through(
     """Work through an album, telling each outcome as it happens, and sum up honestly."""
     tally = Tally(done)
     in_hand = "finishing the photos in hand; press Ctrl-C again to stop at once"
-    patience = patient(lambda: voice.note(in_hand)) if album.many else nullcontext(lambda: False)
-    with patience as stopping, voice.bar(len(album.tasks), "photo") as bar:
+    interruptible = graceful_sigint(lambda: voice.note(in_hand)) if album.many else nullcontext(lambda: False)
+    with interruptible as stopping, voice.bar(len(album.tasks), "photo") as bar:
         for outcome in outcomes(album, work, stopping, voice.warn):
             if outcome.error is not None and not album.many:
                 raise outcome.error
@@ -193,7 +231,7 @@ def outcomes(
 
     def outputs(outcome: batch.Outcome[Report]) -> Sequence[Path] | None:
         if _faceless(outcome.error):
-            return () if album.no_face is NoFace.copy_nothing else None
+            return () if album.no_face is NoFace.remember else None
         return None if outcome.result is None else outcome.result.outputs
 
     if album.journal is None:
@@ -263,3 +301,22 @@ class Tally:
         parts += [f"{len(self.errors)} failed"] if self.errors else []
         left = total - self.worked - self.earlier - self.faceless - len(self.errors)
         return ", ".join(parts + ([f"{left} not begun"] if left else []))
+
+
+def one_by_one(voice: Voice, what: str, paths: list[Path], work: Callable[[int], None]) -> None:
+    """All of them, whatever happens to one; the only one's failure is the command's own."""
+    failed = 0
+    for number in range(len(paths)):
+        try:
+            work(number)
+        except PhotoguardError as error:
+            if len(paths) == 1:
+                raise
+            if voice.json:
+                told = {"error": str(error), "hint": error.hint, "exit": error.exit_code}
+                voice.result("", {what: str(paths[number]), **told})
+            else:
+                complain(error)
+            failed += 1
+    if failed:
+        raise BatchError(f"{failed} of {len(paths)} failed")

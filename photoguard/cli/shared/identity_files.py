@@ -9,7 +9,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from photoguard import files
+from photoguard import files, identity
 from photoguard.cli.shared.voice import ask_passphrase
 from photoguard.errors import DamagedError, OutputExistsError, UnreadableError, UsageError, WrongKeyError
 from photoguard.formats import identities, public_keys
@@ -17,17 +17,11 @@ from photoguard.formats.identities import Recipients
 from photoguard.formats.public_keys import PublicKeys
 from photoguard.formats.signing import SEED, X25519, Signer, signer_of
 
-PUBLIC, SIGN = ".pub", ".sign"
-SECRET_MODE, PUBLIC_MODE, FOLDER_MODE = 0o600, 0o644, 0o700
+PUBLIC, SIGN = identity.PUBLIC, ".sign"
+SECRET_MODE, PUBLIC_MODE, FOLDER_MODE = identity.SECRET_MODE, identity.PUBLIC_MODE, 0o700
 TEXT_LIMIT = 1 << 20
 PROOF = b"photoguard recovery proof"
-
-
-def default_identity() -> Path:
-    """Where `keygen` writes when it is not told otherwise."""
-    from platformdirs import user_config_path
-
-    return user_config_path("photoguard") / "identity"
+default_identity = identity.default_identity
 
 
 def beside(path: Path, ending: str) -> Path:

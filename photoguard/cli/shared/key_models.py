@@ -31,16 +31,19 @@ class Preset(StrEnum):
 Minutes = Annotated[
     float | None,
     typer.Option(
-        "--minutes", min=0.01, help="Learn for so long; a small model takes 2500 steps or 4.5 minutes."
+        "--minutes",
+        min=0.01,
+        help=f"Train for so many minutes; default for a small model: {DEFAULT_MINUTES} minutes or "
+        f"{DEFAULT_STEPS} steps.",
     ),
 ]
-Steps = Annotated[int | None, typer.Option("--steps", min=1, help="Learn for so many steps.")]
+Steps = Annotated[int | None, typer.Option("--steps", min=1, help="Train for so many steps.")]
 Images = Annotated[
     list[Path] | None,
     typer.Option(
         "--images",
         readable=False,
-        help="Folder or zip of pictures to learn on; pictures that are made up when left out.",
+        help="Folder or zip of pictures to learn on; default: generated pictures.",
     ),
 ]
 PresetOption = Annotated[

@@ -113,7 +113,7 @@ def load_identities(key: Path | None, voice: Voice) -> list[Identity]:
 
 def _warn_of_readers(path: Path, voice: Voice) -> None:
     if files.readable_by_others(path):
-        voice.warn(f"others can read {files.shown(path)}; mend it with: chmod 600 {files.shown(path)}")
+        voice.warn(f"others can read {files.shown(path)}; fix it with: chmod 600 {files.shown(path)}")
 
 
 def journal_key(voice: Voice, make: bool = True) -> bytes | None:

@@ -75,11 +75,6 @@ def signers(voice: Voice, keys: Sequence[Identity] = ()) -> dict[bytes, str]:
     return {**found, **{signer.public: YOU for signer in _own(keys)}}
 
 
-def who_made(signer: bytes, voice: Voice, keys: Sequence[Identity] = ()) -> str | None:
-    """`you`, the NAME somebody's keys are kept under, or None for somebody unknown."""
-    return signers(voice, keys).get(signer)
-
-
 def _own(keys: Sequence[Identity]) -> list[signing.Signer]:
     path = default_identity()
     found = [signing.signer_of(key.text.decode("latin-1")) for key in keys]

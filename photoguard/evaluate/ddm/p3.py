@@ -37,7 +37,7 @@ class P3Parts:
 def split(patch: NDArray[np.uint8], threshold: int, quality: int = QUALITY) -> P3Parts:
     """Split an (H, W, 3) patch; `threshold` counts quantization steps."""
     if not 1 <= threshold <= 255:
-        raise UsageError(f"a P3 threshold of {threshold} is none", "1 to 255; 1 hides most")
+        raise UsageError(f"the P3 threshold {threshold} is out of range (1-255)", "1 hides most")
     whole = jpeg.from_pixels(patch, quality)
     public, secret = _split(whole.blocks, threshold)
     return P3Parts(

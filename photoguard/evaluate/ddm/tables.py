@@ -91,8 +91,9 @@ def _introduction(results: dict[str, Any]) -> str:
         *["--toy FOLDER"] * ("toy" in results),
     ]
     further = f"""
-{", ".join(named)}: smaller networks, each trained for minutes; [training.md](training.md#brief-networks) has
-the commands and what they cost. They show what an objective or a share does, not how good it can get.
+{", ".join(named)}: smaller networks, each trained for minutes;
+[training-ddm.md](../development/training-ddm.md#brief-networks) has the commands and what they cost.
+They show what an objective or a share does, not how good it can get.
 """
     return f"""# What covers still tell
 
@@ -123,7 +124,7 @@ def _targets(found: Sequence[Target]) -> str:
 ## What DDM was to reach
 
 With the shipped weights: covers as the network draws them, restored faces from the saved files. Time is in
-[weights/README.md](../weights/README.md), with the faces of the training's own validation people.
+[weights/README.md](../../weights/README.md), with the faces of the training's own validation people.
 
 """
     return text + table(["target", "paper", "wanted", "measured", "reached"], lines)

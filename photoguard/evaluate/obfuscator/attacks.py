@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from photoguard.nets.obfuscator import Attribute, ObfuscatorConfig
+    from photoguard.nets.obfuscator_config import Attribute, ObfuscatorConfig
     from photoguard.recognizers import Recognizer
 
     Pixels = NDArray[np.uint8]

@@ -47,7 +47,7 @@ Written by
 {COMMAND}{quick}{given}
 ```
 
-*photoguard* is the shipped model; [obfuscator.md](obfuscator.md#rivals) has the commands that
+*photoguard* is the shipped model; [obfuscator.md](../methods/obfuscator.md#rivals) has the commands that
 trained the others.
 
 {head["faces"]} faces held out of training, {head["side"][1]}x{head["side"][0]} px;

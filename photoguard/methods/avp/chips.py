@@ -161,7 +161,9 @@ def _good(found: Found, chips: Chips) -> bool:
 def _missed(number: int, found: Found, chips: Chips) -> QualityError:
     hint = "name fewer recognizers, leave --robust out, or accept less with --cosine"
     if not all(math.isfinite(value) for value in found.reached):
-        return QualityError(f"the search for face {number} met values that are no numbers, twice", hint)
+        return QualityError(
+            f"the search for face {number} met a value that is not a finite number, twice", hint
+        )
     at, worst = min(enumerate(found.reached), key=lambda pair: pair[1])
     name, least = chips.recognizers[at], chips.least
     return QualityError(

@@ -1,7 +1,7 @@
 """AVP's learned keys: a generator that has learned the identity, behind a secret shuffle of the pixels.
 
-The generator alone is no secret: two that have learned the identity well open each other's pictures. What a
-stranger lacks is the shuffle, and one photo's shuffle tells nothing of the next one's.
+The generator alone is no secret: two that have learned the identity well open each other's pictures. What an
+attacker lacks is the shuffle, and one photo's shuffle tells nothing of the next one's.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def _generator(data: bytes) -> Generator:
     except (WeightsError, RuntimeError) as error:  # a file of the user's, and no part of the installation
         raise DamagedError(str(error)) from None
     if not all(bool(value.isfinite().all()) for value in tensors.values()):
-        raise DamagedError("the key model's weights are no numbers")
+        raise DamagedError("the key model's weights are not all finite numbers")
     return generator.eval().requires_grad_(False)
 
 
@@ -162,7 +162,9 @@ class LearnedKey:
         return torch.stack([shuffled(one, how) for one, how in zip(originals, self.shuffles, strict=True)])
 
 
-def unlearned(pixels: NDArray[np.uint8], payload: avp_payload.Payload, key_model: bytes) -> NDArray[np.uint8]:
+def restore_learned(
+    pixels: NDArray[np.uint8], payload: avp_payload.Payload, key_model: bytes
+) -> NDArray[np.uint8]:
     """The face behind a learned chip."""
     model = opened(key_model)
     nonce = avp_payload.marked_nonce(payload, model.secret)

@@ -13,10 +13,11 @@ import cv2
 import numpy as np
 
 from photoguard.formats import chip_data as avp_payload
-from photoguard.methods import Pixels
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from photoguard.methods import Pixels
 
 
 def on_photo(chip: NDArray[np.uint8], height: int, width: int, dtype: np.dtype[Any]) -> Pixels:

@@ -10,22 +10,26 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor
 
-from photoguard import weights
+from photoguard import graphs, weights
 from photoguard.errors import DamagedError, QualityError
-from photoguard.methods import Pixels, Sealed, Settings, checked, digest
+from photoguard.graphs import Graph
+from photoguard.methods import Sealed, Settings, checked, digest
 from photoguard.methods.ddm.maps import Codes, pack_maps, unpack_maps
 from photoguard.methods.patches import PNG, WEBP, compress, decompress
-from photoguard.nets import ddm as nets
+from photoguard.methods.quantization import dequantise, quantise
 
+if TYPE_CHECKING:
+    from photoguard.methods import Pixels
+
+STRIDE = 16  # pixels of a patch per position of a map
+PUBLIC = 63  # of 64 maps; the last one is private
 LEAST, SIDE = 128, 512  # pixels: smaller and larger faces go through the network at these longer sides
 BATCH_PIXELS = 4 * SIDE * SIDE  # as many patches at once as that; about 300 MB of activations
 MAPS, RESIDUAL = b"M", b"R"
@@ -35,31 +39,35 @@ RESIDUAL_QUALITIES = (50, 65, 75, 80, 85, 90, 94, 97, 100)
 
 
 @cache
-def network() -> nets.DDM:
-    """The shipped network, loaded once."""
-    return weights.load_ddm()
+def network() -> tuple[Graph, Graph]:
+    """The shipped network's encoder and decoder, loaded once.
+
+    Maps (N, 64, H/16, W/16) of pictures (N, 3, H, W) in 0..1; the last map is the private one.
+    """
+    values = weights.arrays("ddm")
+    parts = [{k: v for k, v in values.items() if k.startswith(way)} for way in ("down", "up")]
+    return graphs.load("ddm-encode", parts[0]), graphs.load("ddm-decode", parts[1])
 
 
 def seal(name: str, patches: Sequence[Pixels], settings: Settings) -> list[Sealed]:
     """Seal every patch; those of one size go through the network together."""
-    net = network()
+    encode, decode = network()
     done: dict[int, Sealed] = {}
     inputs = [_scaled(_shallow(patch)) for patch in patches]
     for numbers in _batches([s.shape[:2] for s in inputs]):
-        with torch.inference_mode():
-            public, private = net.encode(_to_tensor([inputs[n] for n in numbers]))
-            codes, low, step = nets.quantise(public)
-            private = private.half().float()
-            recovered = _to_pixels(net.decode(nets.dequantise(codes, low, step), private))
-            values = nets.private_values(private, net.config).numpy().astype("<f2")
+        (maps,) = encode(_to_network([inputs[n] for n in numbers]))
+        codes, low, step = quantise(maps[:, :PUBLIC])
+        private = maps[:, PUBLIC:].astype("<f2")
+        (pictures,) = decode(np.concatenate([dequantise(codes, low, step), private.astype(np.float32)], 1))
+        recovered = _to_pixels(pictures)
         for at, n in enumerate(numbers):
             patch = patches[n]
-            maps = pack_maps(Codes(codes[at].numpy(), low[at].numpy(), step[at].numpy()))
+            packed = pack_maps(Codes(codes[at], low[at], step[at]))
             restored = _fitted(recovered[at], inputs[n].shape, patch.shape, patch.dtype)
-            public_bytes, restored = _public_bytes(maps, restored, patch, settings)
+            public_bytes, restored = _public_bytes(packed, restored, patch, settings)
             exact = public_bytes[:1] in (WEBP, PNG)
             check = digest(restored) if exact else _sketch(restored)
-            feature = b"" if exact else values[at].tobytes()
+            feature = b"" if exact else private[at].tobytes()
             done[n] = Sealed(patch.shape, patch.dtype, public_bytes, feature, check)
     return [done[n] for n in range(len(patches))]
 
@@ -89,22 +97,16 @@ def _reveal(one: Sealed) -> Pixels:
 
 
 def _decoded(maps: bytes, one: Sealed) -> Pixels:
-    net = network()
+    _, decode = network()
     height, width = _network_size(one.shape)
-    rows, columns = -(-height // nets.STRIDE), -(-width // nets.STRIDE)
-    public_maps = net.config.maps - (net.config.private_maps if net.config.private_every == 1 else 0)
-    packed = unpack_maps(maps, (public_maps, rows, columns))
-    values = np.frombuffer(one.private[: len(one.private) // 2 * 2], "<f2").astype(np.float32)
-    expected = nets.private_values(torch.zeros(1, net.config.private_maps, rows, columns), net.config).numel()
-    if len(one.private) != 2 * expected or not np.isfinite(values).all():
+    rows, columns = -(-height // STRIDE), -(-width // STRIDE)
+    packed = unpack_maps(maps, (PUBLIC, rows, columns))
+    private = np.frombuffer(one.private[: len(one.private) // 2 * 2], "<f2").astype(np.float32)
+    if len(one.private) != 2 * rows * columns or not np.isfinite(private).all():
         raise DamagedError("a face's private feature is damaged")
-    with torch.inference_mode():
-        public = nets.dequantise(
-            *(torch.from_numpy(np.array(part))[None] for part in (packed.codes, packed.low, packed.step))
-        )
-        feature = nets.private_from_values(torch.from_numpy(values)[None], net.config, rows, columns)
-        pixels = _to_pixels(net.decode(public, feature))[0]
-    return _fitted(pixels, (height, width), one.shape, one.dtype)
+    public = dequantise(packed.codes[None], packed.low[None], packed.step[None])
+    (picture,) = decode(np.concatenate([public, private.reshape(1, 1, rows, columns)], 1))
+    return _fitted(_to_pixels(picture)[0], (height, width), one.shape, one.dtype)
 
 
 # Sizes and pixels
@@ -141,15 +143,19 @@ def _batches(sizes: Sequence[tuple[int, ...]]) -> list[list[int]]:
     return batches
 
 
-def _to_tensor(patches: Sequence[NDArray[np.uint8]]) -> Tensor:
-    """(B, 3, H, W) in 0..1, H and W padded to multiples of 16."""
-    stacked = torch.from_numpy(np.stack(patches)).permute(0, 3, 1, 2).float() / 255
-    return nets.pad(stacked).contiguous(memory_format=torch.channels_last)
+def _to_network(patches: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
+    """(B, 3, H, W) in 0..1, the last row and column repeated up to multiples of 16."""
+    stacked = np.stack(patches)
+    height, width = stacked.shape[1:3]
+    edges = ((0, 0), (0, -height % STRIDE), (0, -width % STRIDE), (0, 0))
+    padded = np.pad(stacked, edges, mode="edge").transpose(0, 3, 1, 2)
+    return np.ascontiguousarray(padded, np.float32) / np.float32(255)
 
 
-def _to_pixels(x: Tensor) -> NDArray[np.uint8]:
+def _to_pixels(x: NDArray[np.float32]) -> NDArray[np.uint8]:
     """(B, H, W, 3) in 0..255."""
-    return (x.clamp(0, 1) * 255).round().to(torch.uint8).permute(0, 2, 3, 1).contiguous().numpy()
+    pixels = np.rint(np.clip(x, 0, 1) * np.float32(255)).astype(np.uint8)
+    return np.ascontiguousarray(pixels.transpose(0, 2, 3, 1))
 
 
 def _fitted(

@@ -1,0 +1,96 @@
+"""`decrypt`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from photoguard import batch, files
+from photoguard.cli.shared import albums, options
+from photoguard.cli.shared.keyring import (
+    stage_secret,
+)
+from photoguard.cli.shared.options import Pictures
+from photoguard.cli.shared.restoring import faces_text, restoring
+from photoguard.cli.shared.voice import Voice, guarded
+from photoguard.errors import UsageError
+from photoguard.files import limits, remote
+
+if TYPE_CHECKING:
+    pass
+
+
+@guarded
+def decrypt(
+    pictures: Pictures = None,
+    private: options.Private = None,
+    key: options.Key = None,
+    key_model: options.KeyModel = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            parser=remote.place,
+            metavar="PATH",
+            help="Restored file (PNG) for one picture, or a folder; default: beside each picture.",
+        ),
+    ] = None,
+    parts: Annotated[
+        Path | None,
+        typer.Option(
+            "--parts",
+            metavar="FOLDER",
+            help="Also write the original's metadata to files in this folder, bit for bit, what a PNG cannot "
+            "hold included. For one picture, with a grant of all faces.",
+        ),
+    ] = None,
+    changed: options.Changed = False,
+    recursive: options.Recursive = False,
+    include: albums.Include = None,
+    exclude: albums.Exclude = None,
+    files_from: albums.FilesFrom = None,
+    jobs: albums.Jobs = None,
+    cluster: albums.Cluster = None,
+    by_content: albums.ByContent = False,
+    dry_run: albums.DryRun = False,
+    max_pixels: options.MaxPixels = limits.PIXEL_CAP,
+    force: options.Force = False,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+    debug: options.Debug = False,
+) -> None:
+    """Restore photos: NAME.pub.png and its private file become NAME.restored.png; chips need the key only."""
+    voice = Voice(json, quiet, verbose)
+    inputs = albums.named(pictures, files_from)
+    tasks = batch.plan_restoring(inputs, output, albums.selection(recursive, include, exclude, files_from))
+    many = albums.is_many(tasks, inputs)
+    if many and private:
+        raise UsageError(
+            "--private belongs to one picture", "each of several uses the private files beside it"
+        )
+    if many and parts:
+        raise UsageError("--parts belongs to one picture", "restore the one whose parts you want alone")
+    journal = None
+    if albums.keeps_journal(inputs, files_from):
+        journal = albums.journal_for(voice, f"decrypt {changed}", by_content, dry_run)
+    album = albums.Album(tasks, many, jobs, force, journal, cluster=cluster)
+    if dry_run:
+        albums.show_plan(voice, album, "restore")
+        return
+    secret = stage_secret(voice)
+    album = replace(album, secret=secret)
+    work = restoring(voice, album, key, private, key_model)
+    work = replace(work, changed=changed, max_pixels=max_pixels, force=force, tidy=not many)
+    work = replace(work, parts=parts, secret=secret)
+    albums.work_through(voice, album, work, _restored_text, "restored")
+
+
+def _restored_text(record: dict[str, Any]) -> str:
+    restored = files.shown(record["restored"])
+    text = f"{files.shown(record['picture'])}: {faces_text(record)}\n  restored {restored}"
+    return text + (f"\n  {len(record['parts'])} parts of its metadata written" if "parts" in record else "")

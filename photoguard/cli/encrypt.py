@@ -1,0 +1,327 @@
+"""`encrypt`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from photoguard import batch, files
+from photoguard.cli.shared import albums, options
+from photoguard.cli.shared.keyring import (
+    chosen_recipients,
+    has_identity,
+    load_key_model,
+    load_signer,
+    proof_identities,
+    stage_secret,
+)
+from photoguard.cli.shared.options import detection_settings, face_numbers, recognizer_names
+from photoguard.cli.shared.voice import Voice, guarded
+from photoguard.errors import UsageError
+from photoguard.files import limits, remote
+from photoguard.formats.identities import Identity, Recipients
+from photoguard.formats.signing import Signer
+from photoguard.methods import Chips, MethodName, Settings
+from photoguard.photos.geometry import MARGIN, Box
+
+if TYPE_CHECKING:
+    from photoguard.protect import Options
+
+SEALED = "sealed"
+LEAKS = {"blur": 41, "pixelate": 53}  # per cent of 17 people that a recognizer retrained on such covers names
+
+
+@guarded
+def encrypt(
+    photos: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            help="Photos, or folders of photos; addresses such as s3://bucket/folder too.",
+            show_default=False,
+            parser=remote.place,
+            metavar="PHOTOS",
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            parser=remote.place,
+            metavar="PATH",
+            help="Public file for one photo, or a folder or address; default: beside each photo.",
+        ),
+    ] = None,
+    method: Annotated[
+        MethodName,
+        typer.Option(
+            "--method",
+            "-m",
+            help="What everybody else sees in a face's place. The covers of ddm and solid tell nothing but "
+            "the box's size. blur and pixelate are made of the face and leak some of it: recognizers "
+            f"retrained on them name {LEAKS['blur']} and {LEAKS['pixelate']} % of 17 people where guessing "
+            "gives 7 %.",
+        ),
+    ] = MethodName.ddm,
+    strength: Annotated[
+        float,
+        typer.Option(
+            "--strength",
+            min=1.0,
+            max=5.0,
+            help="How much blur and pixelate hide; they adapt to the face's size.",
+        ),
+    ] = Settings.strength,
+    exact: Annotated[
+        bool, typer.Option("--exact", help="Restore every pixel exactly; the files grow.")
+    ] = False,
+    quality: Annotated[
+        float | None,
+        typer.Option(
+            "--quality",
+            min=20.0,
+            max=60.0,
+            help="With ddm: minimum PSNR of restored faces, in dB (exit 9 if not reached).",
+        ),
+    ] = None,
+    recognizer: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--recognizer",
+            help="With avp: the recognizer that still knows the faces, as `recognizers list` names it; "
+            "default: the one that ships with photoguard. Repeat it for chips that several know.",
+        ),
+    ] = None,
+    key_model: Annotated[
+        str,
+        typer.Option(
+            "--key-model",
+            help="With avp: what turns a lone chip back into the face. sealed: your identity, the face "
+            "travels in the chip; learned: the key model that `keygen --model` made, or its file.",
+        ),
+    ] = SEALED,
+    robust: Annotated[
+        str,
+        typer.Option(
+            "--robust",
+            help="With avp: what recognition survives: jpeg, resize or jpeg,resize. A sealed chip's hidden "
+            "face does not survive it.",
+        ),
+    ] = "",
+    cosine: Annotated[
+        float,
+        typer.Option(
+            "--cosine",
+            min=0.0,
+            max=1.0,
+            help="With avp: minimum cosine between chip and face for the recognizer (exit 9 if not reached).",
+        ),
+    ] = Chips.least,
+    to: options.To = None,
+    passphrase: Annotated[
+        bool, typer.Option("--passphrase", help="Seal to a passphrase instead of recipients.")
+    ] = False,
+    faces: Annotated[
+        str,
+        typer.Option(
+            "--faces", help="Faces to cover: all, largest, none, or numbers from `detect` like 1,3."
+        ),
+    ] = "all",
+    keep: Annotated[str, typer.Option("--keep", help="Faces to leave readable, by number: 2 or 2,4.")] = "",
+    region: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--region",
+            help="Cover this too: x,y,width,height in pixels of the upright photo. Repeat it for several.",
+        ),
+    ] = None,
+    margin: Annotated[
+        float,
+        typer.Option(
+            "--margin", min=0.0, max=2.0, help="How far covers reach beyond a face, as a share of its size."
+        ),
+    ] = MARGIN,
+    min_face: options.MinFace = None,
+    threshold: options.Threshold = None,
+    thorough: options.Thorough = False,
+    only_certain: options.OnlyCertain = False,
+    strict_faces: options.StrictFaces = False,
+    fail_on_uncertain: Annotated[
+        bool, typer.Option("--fail-on-uncertain", help="Write nothing when a face is uncertain (exit 4).")
+    ] = False,
+    portable: Annotated[
+        bool,
+        typer.Option(
+            "--portable", help="Keep all sealed data in the private file, for platforms that strip pictures."
+        ),
+    ] = False,
+    recursive: options.Recursive = False,
+    include: albums.Include = None,
+    exclude: albums.Exclude = None,
+    files_from: albums.FilesFrom = None,
+    no_face: albums.OnNoFace = albums.NoFace.error,
+    jobs: albums.Jobs = None,
+    cluster: albums.Cluster = None,
+    by_content: albums.ByContent = False,
+    dry_run: albums.DryRun = False,
+    max_pixels: options.MaxPixels = limits.PIXEL_CAP,
+    force: options.Force = False,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+    debug: options.Debug = False,
+) -> None:
+    """Cover the faces in photos; each photo becomes NAME.pub.png to share and NAME.priv to restore it."""
+    voice = Voice(json, quiet, verbose)
+    uncertain = _uncertain(options.certain_only(only_certain, strict_faces, voice), fail_on_uncertain)
+    _check_quality(quality, exact, method)
+    _check_avp(method, recognizer, key_model, robust, cosine)
+    chosen, kept, regions = _faces(faces), face_numbers(keep, "--keep"), tuple(map(_box, region or []))
+    inputs = albums.without_outputs(voice, albums.named(photos, files_from))
+    tasks = batch.plan(inputs, output, albums.selection(recursive, include, exclude, files_from))
+    album = albums.Album(tasks, albums.is_many(tasks, inputs), jobs, force, None, no_face, cluster)
+    if album.many and (isinstance(chosen, tuple) or keep):
+        raise UsageError("face numbers belong to one photo", "give one photo, or use --faces all or largest")
+    if dry_run and (not to or "self" in to) and not has_identity():
+        albums.show_plan(voice, album, "protect")
+        return
+    _speak_of_leaks(voice, method)
+    recipients = chosen_recipients(to or [], passphrase, voice)
+    proof = proof_identities(recipients, voice)
+    chips = None
+    if method is MethodName.avp:
+        learned = None if key_model == SEALED else load_key_model(key_model, voice)
+        chips = Chips(recognizer_names(recognizer or ()), cosine, _robust(robust), learned)
+    from photoguard.protect import Options
+
+    choice = Options(
+        method=method.value,
+        settings=Settings(strength, exact, quality, chips),
+        detection=detection_settings(min_face, threshold, thorough),
+        faces=chosen,
+        keep=kept,
+        regions=regions,
+        margin=margin,
+        uncertain=uncertain,
+        portable=portable,
+        max_pixels=max_pixels,
+    )
+    if albums.keeps_journal(inputs, files_from):
+        journal = albums.journal_for(voice, _as_text(choice, recipients), by_content, dry_run)
+        album = replace(album, journal=journal)
+    if dry_run:
+        albums.show_plan(voice, album, "protect")
+        return
+    _protect(voice, album, choice, recipients, proof)
+
+
+def _uncertain(only_certain: bool, fail: bool) -> Literal["cover", "drop", "fail"]:
+    if only_certain and fail:
+        raise UsageError("--only-certain and --fail-on-uncertain exclude each other", "choose one")
+    return "drop" if only_certain else "fail" if fail else "cover"
+
+
+def _check_quality(quality: float | None, exact: bool, method: MethodName) -> None:
+    if quality is not None and (exact or method is not MethodName.ddm):
+        raise UsageError("--quality belongs to --method ddm without --exact", "leave one of them out")
+
+
+def _check_avp(
+    method: MethodName, recognizer: list[str] | None, key_model: str, robust: str, cosine: float
+) -> None:
+    asked = (recognizer, key_model != SEALED, robust, cosine != Chips.least)
+    if any(asked) and method is not MethodName.avp:
+        named = "--recognizer, --key-model, --robust and --cosine"
+        raise UsageError(f"{named} belong to --method avp", "add -m avp")
+
+
+def _as_text(choice: Options, recipients: Recipients) -> str:
+    """What a journal compares, so that other settings do a photo again."""
+    learned = choice.settings.chips and choice.settings.chips.key_model
+    which_model = sha256(learned).hexdigest() if learned else ""  # no repr tells it
+    return f"{choice} {recipients.keys}{which_model}"
+
+
+def _protect(
+    voice: Voice, album: albums.Album, choice: Options, recipients: Recipients, proof: list[Identity]
+) -> None:
+    from photoguard.batch.work import Encrypting
+
+    chips, many = choice.settings.chips, album.many
+    signer: Signer | None = load_signer(voice)
+    if album.cluster is not None:  # a secret key does not leave this machine
+        proof, signer = [], None
+        learned = chips is not None and chips.key_model is not None
+        _speak_of_cluster(voice, album.cluster, recipients.passphrase is not None, learned)
+    progress = None if many or chips is None else voice.counter("step")
+    secret = stage_secret(voice)
+    album = replace(album, secret=secret)
+    work = Encrypting(choice, recipients, signer, tuple(proof), album.force, not many, secret, progress)
+    if chips is not None and album.cluster is None:  # a recognizer without weights: before any photo is read
+        batch.pool.load(work) if many else work.load()
+    albums.work_through(voice, album, work, _protected_text, "protected")
+
+
+def _speak_of_leaks(voice: Voice, method: MethodName) -> None:
+    if method in LEAKS:
+        voice.note(
+            f"{method} keeps some of a face: a recognizer retrained on such covers names "
+            f"{LEAKS[method]} % of 17 people, guessing 7 %. ddm and solid keep nothing."
+        )
+
+
+def _speak_of_cluster(voice: Voice, cluster: str, passphrase: bool, learned: bool) -> None:
+    if passphrase:
+        albums.warn_of_secrets(voice, cluster, "passphrase")
+    if learned:
+        albums.warn_of_secrets(voice, cluster, "key model")
+    voice.note("On a cluster the private files are not opened as a test: check some with `verify`.")
+
+
+def _protected_text(record: dict[str, Any]) -> str:
+    covers = len(record["covers"])
+    text = f"{files.shown(record['source'])}: {covers} {'cover' if covers == 1 else 'covers'}"
+    if record["uncertain"]:
+        text += f"; uncertain but covered: face {', '.join(map(str, record['uncertain']))}"
+    if record["kept"]:
+        text += f"; left readable: face {', '.join(map(str, record['kept']))}"
+    public, private = files.shown(record["public"]), files.shown(record["private"])
+    text = f"{text}\n  public   {public}\n  private  {private}"
+    return text + "".join(map(_chip_text, record.get("chips", ())))
+
+
+def _chip_text(chip: dict[str, Any]) -> str:
+    known = ", ".join(f"{name} {cosine:.4f}" for name, cosine in chip["cosine"].items())
+    survived = "".join(f", {cosine:.3f} after {what}" for what, cosine in chip["survived"].items())
+    return (
+        f"\n  face {chip['face']:<3} {files.shown(chip['file'])}\n"
+        f"           cosine {known}{survived}; SSIM {chip['ssim_e']:.3f} hidden, "
+        f"{chip['ssim_d']:.3f} restored; {chip['steps']} steps, {chip['seconds']:.1f} s"
+    )
+
+
+def _faces(text: str) -> Literal["all", "largest", "none"] | tuple[int, ...]:
+    words: dict[str, Literal["all", "largest", "none"]] = {"all": "all", "largest": "largest", "none": "none"}
+    return words[text] if text in words else face_numbers(text, "--faces")
+
+
+def _robust(text: str) -> tuple[str, ...]:
+    chosen = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+    strange = [part for part in chosen if part not in ("jpeg", "resize")]
+    if strange:
+        raise UsageError(f"--robust does not know {strange[0]!r}", "it takes jpeg, resize or jpeg,resize")
+    return chosen
+
+
+def _box(text: str) -> Box:
+    try:
+        x, y, width, height = (int(part) for part in text.split(","))
+    except ValueError:
+        width = height = 0
+    if width < 1 or height < 1:
+        raise UsageError(f"--region {text!r} is not x,y,width,height", "like this: --region 120,80,300,90")
+    return Box(x, y, width, height)

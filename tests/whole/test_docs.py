@@ -1,0 +1,55 @@
+"""The docs say what the program does: same commands, same options, same files.
+
+Covers: cli.reference.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+
+import pytest
+from support.places import ROOT
+from support.shell import Shell
+
+from photoguard.cli import reference
+
+
+def test_the_reference_is_what_the_help_says() -> None:
+    written = (ROOT / "docs" / "guide" / "commands.md").read_text()
+    assert written == reference.page(), "run: python -m photoguard.cli.reference > docs/guide/commands.md"
+
+
+def test_every_option_has_a_help_text() -> None:
+    import typer
+
+    from photoguard.cli.main import app
+
+    for path, command in reference._commands(typer.main.get_command(app), "photoguard"):
+        assert command.help, f"{path} says nothing of itself"
+        for parameter in command.params:
+            assert getattr(parameter, "help", None), f"{path} {parameter.name} has no help text"
+
+
+def readme_commands() -> list[str]:
+    """The lines of README's first code block that call photoguard."""
+    block = re.findall(r"```sh\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.S)[0]
+    return re.findall(r"photoguard [^&\n]+", block)
+
+
+def test_the_readme_starts_with_commands_that_work(photoguard: Shell, tmp_path) -> None:
+    (tmp_path / "examples").mkdir()
+    (tmp_path / "examples" / "portrait.jpg").write_bytes((ROOT / "examples" / "portrait.jpg").read_bytes())
+    commands = readme_commands()
+    assert len(commands) >= 2
+    printed = "".join(photoguard(*command.split()[1:], cwd=tmp_path).stdout for command in commands)
+    assert "examples/portrait.pub.png" in printed and "examples/portrait.restored.png" in printed
+
+
+@pytest.mark.parametrize("module", ["benchmarks.whole_way", "benchmarks.png_encoders", "benchmarks.gallery"])
+def test_benchmarks_explain_themselves(module: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", module, "--help"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0 and "usage" in done.stdout
