@@ -63,7 +63,7 @@ def restore(
 ) -> Restored:
     """The photo of a public picture, or the face behind a chip: the files tell which of the two it is.
 
-    `expected` is the private file's path, for the message where there is none; `own` is its name in `private`.
+    `expected` is the private file's path, for a message; `own` is its name in `private`.
     """
     bare = chips.without_carrier(picture, max_pixels)
     public = png.public_chunk(picture) if len(private) > 1 else None
