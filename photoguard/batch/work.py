@@ -65,7 +65,7 @@ class Encrypting:
 
     def __call__(self, task: Task) -> Report:
         """Protect one photo."""
-        left = left_behind(task)
+        left = left_behind(task, self.secret)
         if left:
             return left
         made = protect_file(
@@ -111,12 +111,17 @@ def protected_record(task: Task, made: Protection) -> dict[str, Any]:
     }
 
 
-def left_behind(task: Task) -> Report | None:
+def left_behind(task: Task, secret: bytes | None) -> Report | None:
     """The report on outputs that a worker of this run wrote before it died without a word.
 
     They were not there when the run began. Local ones are put in place together, remote ones may be torn.
     """
-    if not task.fresh or not all(map(files.is_there, task.certain)):
+    if not task.fresh:
+        return None
+    there = [files.is_there(path) for path in task.certain]
+    if any(there) and not all(there):  # it died while it put them in place
+        files.finish_killed_runs(task.public.parent, secret)
+    if not all(map(files.is_there, task.certain)):
         return None
     try:
         png.list_chunks(files.read_file(task.public))
@@ -158,7 +163,7 @@ class Restoring:
         """Restore or verify one picture."""
         from photoguard.photos import images
 
-        left = left_behind(task) if self.write else None
+        left = left_behind(task, self.secret) if self.write else None
         if left:
             return left
         force = self.force or may_replace(task)
