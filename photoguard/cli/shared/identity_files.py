@@ -11,7 +11,7 @@ from pathlib import Path
 
 from photoguard import files, identity
 from photoguard.cli.shared.voice import ask_passphrase
-from photoguard.errors import DamagedError, OutputExistsError, UsageError, WrongKeyError
+from photoguard.errors import DamagedError, OutputExistsError, UnreadableError, UsageError, WrongKeyError
 from photoguard.formats import identities, public_keys
 from photoguard.formats.identities import Recipients
 from photoguard.formats.public_keys import PublicKeys
@@ -87,7 +87,7 @@ def _read_public(path: Path) -> PublicKeys:
     public = beside(path, PUBLIC)
     try:
         return public_keys.parse(files.read_file(public, TEXT_LIMIT).decode("utf-8", "replace"))
-    except (DamagedError, UsageError) as error:
+    except (DamagedError, UnreadableError, UsageError) as error:
         raise DamagedError(
             f"{files.shown(public)} was altered: {error}",
             _again(path, PUBLIC),
