@@ -74,6 +74,12 @@ def pictures_in(
     return [path for path in found if path.name.lower().endswith(PUBLIC_SUFFIX)]
 
 
+def secrets_in(folder: Path, recursive: bool) -> list[Path]:
+    """The private files of a folder in name order."""
+    found = _files_in(folder, recursive, lambda _: False)
+    return [path for path in found if path.name.lower().endswith(PRIVATE_SUFFIX)]
+
+
 def private_files(folder: Path) -> dict[str, tuple[Path, ...]]:
     """A folder's private files by the stem of their picture: of a, these are a.priv and then a.ana.priv.
 
