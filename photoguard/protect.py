@@ -40,6 +40,7 @@ class Options:
     margin: float = MARGIN
     uncertain: Literal["cover", "drop", "fail"] = "cover"
     portable: bool = False
+    first_frame: bool = False  # of an animation or of several pages; without it they are refused
     max_pixels: int = limits.PIXEL_CAP
 
 
@@ -86,14 +87,14 @@ def protect(
     did; `progress` hears of AVP's search; `mode` are the permissions of the original, -1 when they are not
     known.
     """
-    photo = images.decode(data, files.shown(source), options.max_pixels)
+    photo = images.decode(data, files.shown(source), options.max_pixels, options.first_frame)
     icc, of_profile = profile.publishable(photo.icc, photo.grey)
     photo = replace(photo, icc=icc, notices=(*photo.notices, *photo.metadata.notices, *of_profile))
     found = find(photo, options)
     covered = select(found, options)
     boxes, faces = _places(photo, [found[n - 1] for n in covered], options)
     if not boxes:
-        raise no_face(source)
+        raise nothing_to_cover(source, found, options, png.public_chunk(data) is not None)
     envelope.refuse_area(boxes, photo.width, photo.height)
     owners = Owners.of(boxes)
     patches = _patches(photo, boxes, owners)
@@ -137,6 +138,29 @@ def no_face(source: Path) -> NoFaceError:
         f"no face was found in {files.shown(source)}",
         "look again with --thorough or a smaller --min-face, or cover something with --region x,y,w,h",
     )
+
+
+def nothing_to_cover(
+    source: Path, found: Sequence[Face], options: Options, protected: bool = False
+) -> NoFaceError:
+    """Why nothing is covered: nobody is in the photo, or the user keeps everybody readable."""
+    name = files.shown(source)
+    if found:
+        return NoFaceError(
+            f"nothing to cover in {name}: --keep leaves every face readable that was to be covered",
+            "leave a face out of --keep, or cover something with --region x,y,w,h",
+        )
+    if options.faces == "none":
+        return NoFaceError(
+            f"nothing to cover in {name}: --faces none, and no --region",
+            "cover something with --region x,y,w,h, or leave --faces out",
+        )
+    if protected:
+        return NoFaceError(
+            f"{name} is protected already, and shows no face that is not covered",
+            "`photoguard inspect` shows what is covered; --region covers more",
+        )
+    return no_face(source)
 
 
 def find(photo: Photo, options: Options) -> list[Face]:

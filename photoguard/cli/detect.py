@@ -43,7 +43,7 @@ def detect(
     """List the faces in a photo with the numbers that --faces and --keep take, and draw them."""
     voice = Voice(json, quiet, verbose)
     if preview is not None and not force:
-        files.refuse_existing(preview)
+        files.refuse_existing(preview, "--preview")
     from photoguard import protect
     from photoguard.photos import images
 

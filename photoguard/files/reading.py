@@ -66,6 +66,17 @@ def photos_in(
     ]
 
 
+def others_in(
+    folder: Path, recursive: bool, leaves_out: Callable[[Path], bool] = lambda _: False
+) -> list[Path]:
+    """The files of a folder that are neither photos nor ours, hidden ones aside."""
+    return [
+        path
+        for path in _files_in(folder, recursive, leaves_out)
+        if path.suffix.lower() not in PHOTO_SUFFIXES and not is_own_output(path)
+    ]
+
+
 def pictures_in(
     folder: Path, recursive: bool, leaves_out: Callable[[Path], bool] = lambda _: False
 ) -> list[Path]:
