@@ -1,6 +1,6 @@
 """Small things of everyday use, each as somebody meets it.
 
-Covers: cli.inspect, cli.grant, cli.keygen.
+Covers: cli.inspect, cli.grant, cli.keygen, cli.shared.streams.
 """
 
 from __future__ import annotations
