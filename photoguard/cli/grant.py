@@ -107,10 +107,12 @@ def grant(
         stage.publish()
     numbers = [g.number for g in granted.grants]
     text = f"{files.shown(target)}: grants face {', '.join(map(str, numbers))}"
-    text += " and the metadata" if granted.metadata_key else ""
-    voice.result(
-        text, {"private": str(target), "faces": numbers, "metadata": granted.metadata_key is not None}
-    )
+    facts, everything = granted.metadata_key is not None, granted.everything_key is not None
+    if facts:
+        whole = everything or granted.seal is None  # version 1 has all of it in one piece
+        text += " and the metadata" if whole else " and the metadata's facts (place, date, name; no previews)"
+    record = {"private": str(target), "faces": numbers, "metadata": facts, "everything": everything}
+    voice.result(text, record)
 
 
 def _reseal(

@@ -109,7 +109,8 @@ class Nursery:
         """Run one command; `die_at` kills it before its n-th change of the folder `within`."""
         for path, text in zip(self.streams, (typed, "", ""), strict=True):
             path.write_text(text)
-        env = {"HOME": str(self.home), "XDG_CONFIG_HOME": str(self.home / ".config")}
+        # What a test sets meanwhile counts too.
+        env = {**os.environ, "HOME": str(self.home), "XDG_CONFIG_HOME": str(self.home / ".config")}
         order: dict[str, Any] = {
             "args": [str(arg) for arg in args], "env": env, "cwd": str(cwd or self.home.parent),
             "before": before, "streams": list(map(str, self.streams)),

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from photoguard import files, identity
 from photoguard.cli.shared.voice import ask_passphrase
-from photoguard.errors import DamagedError, UsageError, WrongKeyError
+from photoguard.errors import DamagedError, UnreadableError, UsageError, WrongKeyError
 from photoguard.formats import identities, public_keys
 from photoguard.formats.public_keys import PublicKeys
 from photoguard.formats.signing import SEED, X25519, Signer
@@ -89,7 +89,7 @@ def read_public(path: Path) -> PublicKeys:
     public = beside(path, PUBLIC)
     try:
         return public_keys.parse(files.read_file(public, TEXT_LIMIT).decode("utf-8", "replace"))
-    except (DamagedError, UsageError) as error:
+    except (DamagedError, UnreadableError, UsageError) as error:
         raise DamagedError(
             f"{files.shown(public)} was altered: {error}",
             _again(path, PUBLIC),

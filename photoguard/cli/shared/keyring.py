@@ -37,6 +37,7 @@ from photoguard.formats.identities import Identity, Recipients
 from photoguard.formats.signing import Signer
 
 UNWRITTEN_PATIENCE = 50  # hundredths of a second that a run may take between making a file and filling it
+JOURNAL_KEY = 32  # bytes
 LEARNED = "learned"  # in place of a key model's file: the default one
 
 
@@ -130,18 +131,21 @@ def journal_key(voice: Voice, make: bool = True) -> bytes | None:
             if not make:
                 return None
             guard_folder(path.parent)
-            files.write_secret(path, f"{secrets.token_hex(32)}\n")
+            files.write_secret(path, f"{secrets.token_hex(JOURNAL_KEY)}\n")
     except OutputExistsError:
         pass  # another run made it this moment
     except UnwritableError as error:
         voice.note(f"note: a run that is cut off can be neither continued nor cleaned up after: {error}")
         return None
     try:
-        return bytes.fromhex(files.read_file(path, limits.KEYS).decode("ascii", "replace").strip())
+        key = bytes.fromhex(files.read_file(path, limits.KEYS).decode("ascii", "replace").strip())
     except ValueError:
+        key = b""
+    if len(key) != JOURNAL_KEY:
         raise DamagedError(
             f"{files.shown(path)} is damaged", "remove it; runs that were cut off then go on with --force"
-        ) from None
+        )
+    return key
 
 
 def _forget_unwritten(path: Path) -> None:

@@ -158,13 +158,24 @@ def _trace(kwargs: dict[str, Any]) -> None:
 def ask_passphrase(prompt: str) -> str:
     """A passphrase from the terminal, or from one line of standard input in a script."""
     if not sys.stdin.isatty():
-        line = sys.stdin.readline()
+        try:
+            line = sys.stdin.readline()
+        except UnicodeDecodeError:  # some locales are strict, others give half characters
+            line = "\udcff"
         if not line.strip("\r\n"):
             raise UsageError("a passphrase is needed", "run in a terminal, or give it on standard input")
-        return line.rstrip("\r\n")
+        return _text(line.rstrip("\r\n"))
     from getpass import getpass
 
-    return getpass(f"{prompt}: ")
+    return _text(getpass(f"{prompt}: "))
+
+
+def _text(typed: str) -> str:
+    try:
+        typed.encode()
+    except UnicodeEncodeError:
+        raise UsageError("the passphrase is not valid UTF-8", "type it in this terminal") from None
+    return typed
 
 
 def new_passphrase(prompt: str) -> str:

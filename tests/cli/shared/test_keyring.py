@@ -6,10 +6,12 @@ Covers: cli.shared.identity_files, cli.shared.identity_making.
 from __future__ import annotations
 
 import base64
+import io
 import json
 import os
 import shutil
 import stat
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,7 +22,7 @@ from support.small_photos import REGION, names, pair
 
 from photoguard.cli.shared import known
 from photoguard.cli.shared.keyring import load_signer
-from photoguard.cli.shared.voice import Voice
+from photoguard.cli.shared.voice import Voice, ask_passphrase
 from photoguard.errors import DamagedError, UsageError
 from photoguard.formats import identities, public_keys, signing
 from photoguard.formats.identities import Recipients
@@ -45,7 +47,7 @@ def attackers() -> str:
 # The identity decides
 
 
-@pytest.mark.parametrize("how", ["replaced", "added", "age only", "signing key"])
+@pytest.mark.parametrize("how", ["replaced", "added", "age only", "signing key", "emptied"])
 def test_keys_planted_in_identity_pub_are_refused(newcomer: Nursery, photo: Path, how: str) -> None:
     newcomer.run("keygen")
     public = config(newcomer) / "identity.pub"
@@ -56,6 +58,7 @@ def test_keys_planted_in_identity_pub_are_refused(newcomer: Nursery, photo: Path
         "added": mine.partition("#")[0] + theirs.partition("#")[0],
         "age only": theirs.partition("#")[0],
         "signing key": public_keys.signed((mine.split()[0],), signing.throwaway()).to_text(),
+        "emptied": "",
     }
     public.write_text(plants[how])
     done = newcomer.run("encrypt", photo, *REGION, code=6)
@@ -300,6 +303,9 @@ def test_recipients_says_what_it_prints(newcomer: Nursery, photo: Path) -> None:
     head, foot = (f"-----{word} AGE ENCRYPTED FILE-----\n".encode() for word in ("BEGIN", "END"))
     private.write_bytes(head + base64.encodebytes(private.read_bytes()) + foot)
     assert newcomer.run("recipients", private, "--json").stdout == '{"opens_with": "X25519"}\n'
+    with private.open("wb") as sparse:
+        sparse.truncate(1 << 31)
+    assert "more than" in newcomer.run("recipients", private, code=3).stderr
 
 
 @pytest.fixture
@@ -350,6 +356,13 @@ def test_who_signs_for_a_locked_identity(home: Path, capsys: pytest.CaptureFixtu
     (home / "identity.sign").write_text(mine.seed.hex()[2:])
     with pytest.raises(DamagedError, match="is damaged"):
         load_signer(Voice())
+
+
+@pytest.mark.parametrize("how", ["strict", "surrogateescape"])
+def test_a_passphrase_that_is_not_text_is_a_usage_error(monkeypatch: pytest.MonkeyPatch, how: str) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"\xff\xfe\n"), "utf-8", how))
+    with pytest.raises(UsageError, match="not valid UTF-8"):
+        ask_passphrase("Passphrase")
 
 
 # Changed
