@@ -107,6 +107,7 @@ def protect_photo(
     strength: float = 1.0,
     exact: bool = False,
     quality: float | None = None,
+    compact: bool = False,
     recognizers: Sequence[str] = (),
     key_model: File | None = None,
     robust: Sequence[str] = (),
@@ -132,8 +133,10 @@ def protect_photo(
     """
     if only_certain and fail_on_uncertain:
         raise UsageError("only_certain and fail_on_uncertain exclude each other", "choose one")
-    if quality is not None and (exact or method != "ddm"):
-        raise UsageError("quality belongs to method ddm without exact", "leave one of them out")
+    if (quality is not None or compact) and (exact or method != "ddm"):
+        raise UsageError("quality and compact belong to method ddm without exact", "leave one of them out")
+    if quality is not None and compact:
+        raise UsageError("quality and compact exclude each other", "choose one")
     recipients = arguments.recipients(identity, to, passphrase)
     options = protect.Options(
         method=method,
@@ -141,6 +144,7 @@ def protect_photo(
             strength=arguments.within("strength", strength, 1, 5),
             exact=exact,
             quality=None if quality is None else arguments.within("quality", quality, 20, 60),
+            compact=compact,
             chips=arguments.chips(method, recognizers, key_model, robust, cosine, identity),
         ),
         detection=arguments.detection(min_face, threshold, thorough),

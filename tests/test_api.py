@@ -228,7 +228,8 @@ def test_a_grant_opens_what_it_names() -> None:
     ("options", "says"),
     [
         ({"margin": 3}, "margin 3 is out of range"), ({"strength": 0}, "strength"),
-        ({"quality": 0, "method": "ddm"}, "quality 0"), ({"quality": 40}, "quality belongs"),
+        ({"quality": 0, "method": "ddm"}, "quality 0"), ({"quality": 40}, "quality and compact belong"),
+        ({"quality": 40, "compact": True, "method": "ddm"}, "exclude each other"),
         ({"cosine": 0.5}, "belong to method avp"), ({"method": "avp", "robust": ["fog"]}, "fog"),
         ({"faces": "some"}, "some"), ({"method": "paint"}, "paint"), ({"keep": [7]}, "no face 7"),
         ({"only_certain": True, "fail_on_uncertain": True}, "exclude each other"),

@@ -25,4 +25,5 @@ def continued(pixels: Pixels, known: NDArray[np.bool_]) -> Pixels:
     )
     colors = np.zeros((int(nearest.max()) + 1, pixels.shape[2]), pixels.dtype)
     colors[nearest[known]] = pixels[known]  # every known pixel has a label of its own
-    return colors[nearest]
+    filled: Pixels = colors[nearest]
+    return filled

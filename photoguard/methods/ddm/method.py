@@ -1,8 +1,8 @@
 """DDM: a network parts the face into public maps and a small private one, and joins them again.
 
 The sealed public bytes hold the quantised public maps, the private file the private map. A coded residual at
-the patch's own resolution makes up for what the network missed; `--compact` leaves it out. `--exact` seals the
-patch itself, lossless: a residual on top of a network would be exact only on machines that round alike.
+the patch's own resolution makes up for what the network missed; `--compact` leaves it out. `--exact` seals
+the patch itself, lossless: a residual on top of a network would be exact only on machines that round alike.
 """
 
 from __future__ import annotations
