@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from photoguard import files, protect
+from photoguard import covering, files, protect
 from photoguard.detection import DetectionSettings
 from photoguard.errors import PhotoguardError, UsageError
 from photoguard.files import limits, remote
@@ -43,6 +43,16 @@ def read_limited(file: File, limit: int) -> bytes:
 def name_of(photo: File) -> str:
     """What messages call a photo."""
     return "photo" if isinstance(photo, bytes) else files.shown(place(photo))
+
+
+def look(method: str, chosen: File, max_pixels: int) -> covering.Look:
+    """What covers show: a choice by its name, or a picture."""
+    if isinstance(chosen, str) and chosen in covering.CHOICES:
+        return covering.chosen_look(method, chosen)
+    covering.refuse_look(method)
+    if isinstance(chosen, str) and not place(chosen).exists():
+        raise UsageError(f"there is no look {chosen}", f"{', '.join(covering.CHOICES)}, or a picture's file")
+    return covering.chosen_look(method, (read_picture(chosen, max_pixels), name_of(chosen)))
 
 
 def source(photo: File, name: str | None) -> Path:

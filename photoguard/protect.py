@@ -39,6 +39,7 @@ class Options:
     keep: tuple[int, ...] = ()  # faces to leave readable
     regions: tuple[Box, ...] = ()  # further things to cover
     margin: float = MARGIN
+    look: covering.Look | None = None  # None: the method's own
     uncertain: Literal["cover", "drop", "fail"] = "cover"
     portable: bool = False
     max_pixels: int = limits.PIXEL_CAP
@@ -101,7 +102,10 @@ def protect(
     # What belongs to a neighbor must not be sealed under this face's key.
     patches = [continued(photo.pixels[box.window], mine) for box, mine in zip(boxes, owned, strict=True)]
     parts = methods.method(options.method).seal(options.method, patches, options.settings, owned)
-    covers = [covering.cover(options.method, patch, options.settings.strength) for patch in patches]
+    if options.look is None:
+        covers = [covering.cover(options.method, patch, options.settings.strength) for patch in patches]
+    else:
+        covers = covering.chosen(photo, boxes, options.look)
     own_chips, notices = chips.make(photo, faces, options.settings.chips, recipients, progress)
     notices += chips.show(photo, covers, own_chips)
     picture = covering.picture(photo, boxes, covers)

@@ -29,6 +29,7 @@ from photoguard.methods import Chips, MethodName, Settings
 from photoguard.photos.geometry import MARGIN, Box
 
 if TYPE_CHECKING:
+    from photoguard.covering import Look
     from photoguard.protect import Options
 
 SEALED = "sealed"
@@ -67,6 +68,14 @@ def encrypt(
             "gives 7 %.",
         ),
     ] = MethodName.ddm,
+    look: Annotated[
+        str,
+        typer.Option(
+            "--look",
+            help="With ddm and solid: what covers show. plain, pattern, soft (a block in the tone of its "
+            "surroundings), or a picture's file, such as a logo. ddm takes pattern by default, solid plain.",
+        ),
+    ] = "",
     strength: Annotated[
         float,
         typer.Option(
@@ -185,6 +194,7 @@ def encrypt(
     uncertain = _uncertain(options.certain_only(only_certain, strict_faces, voice), fail_on_uncertain)
     _check_quality(quality, compact, exact, method)
     _check_avp(method, recognizer, key_model, robust, cosine)
+    cover_look = _look(method, look, max_pixels) if look else None
     chosen, kept, regions = _faces(faces), face_numbers(keep, "--keep"), tuple(map(_box, region or []))
     inputs = albums.without_outputs(voice, albums.named(photos, files_from))
     tasks = batch.plan(inputs, output, albums.selection(recursive, include, exclude, files_from))
@@ -211,6 +221,7 @@ def encrypt(
         keep=kept,
         regions=regions,
         margin=margin,
+        look=cover_look,
         uncertain=uncertain,
         portable=portable,
         max_pixels=max_pixels,
@@ -245,6 +256,12 @@ def _check_avp(
     if any(asked) and method is not MethodName.avp:
         named = "--recognizer, --key-model, --robust and --cosine"
         raise UsageError(f"{named} belong to --method avp", "add -m avp")
+
+
+def _look(method: MethodName, look: str, max_pixels: int) -> Look:
+    from photoguard import arguments
+
+    return arguments.look(method.value, look, max_pixels)
 
 
 def _as_text(choice: Options, recipients: Recipients) -> str:
