@@ -32,14 +32,14 @@ PAGE = """# What restored faces are worth, and what they cost
 
 Written by `python -m benchmarks.restoring DATA`, on one core. PSNR is over a face's pixels at their own
 resolution; an equal face counts as 100 dB. Bytes are those of the public and of the private part before
-encryption, the mean of all faces. *Private* is the share that lies in the private file. *Lossless* counts faces
-for which WebP's residual did not reach the quality, so that the patch itself was sealed.
+encryption, the mean of all faces. *Private* is the share that lies in the private file. *Lossless* counts
+faces for which WebP's residual did not reach the quality, so that the patch itself was sealed.
 
-By default faces come back with at least 42 dB, large ones at their own size. `ddm` keeps the split of the paper:
-maps, a private share of them, and a residual on top. A plain WebP of the same quality is about half as large (last
-line): the maps are no better a code than WebP, and the residual has to repair them. The public picture is a PNG of
-the whole photo, so that this is a small part of what is shared. Where it counts (`--portable`, many faces),
-`--method solid --look pattern` shows the same cover and seals a WebP alone.
+By default faces come back with at least 42 dB, large ones at their own size. `ddm` keeps the split of the
+paper: maps, a private share of them, and a residual on top. A plain WebP of the same quality is about half
+as large (last line): the maps are no better a code than WebP, and the residual has to repair them. The
+public picture is a PNG of the whole photo, so that this is a small part of what is shared. Where it counts
+(`--portable`, many faces), `--method solid --look pattern` shows the same cover and seals a WebP alone.
 """
 HEAD = """
 | | mean PSNR | lowest | bytes | private | lossless | seconds a face |

@@ -134,17 +134,13 @@ def protect_photo(
     """
     if only_certain and fail_on_uncertain:
         raise UsageError("only_certain and fail_on_uncertain exclude each other", "choose one")
-    if (quality is not None or compact) and (exact or method != "ddm"):
-        raise UsageError("quality and compact belong to method ddm without exact", "leave one of them out")
-    if quality is not None and compact:
-        raise UsageError("quality and compact exclude each other", "choose one")
     recipients = arguments.recipients(identity, to, passphrase)
     options = protect.Options(
         method=method,
         settings=Settings(
             strength=arguments.within("strength", strength, 1, 5),
             exact=exact,
-            quality=None if quality is None else arguments.within("quality", quality, 20, 60),
+            quality=arguments.quality(quality, compact, exact, method),
             compact=compact,
             chips=arguments.chips(method, recognizers, key_model, robust, cosine, identity),
         ),

@@ -145,6 +145,15 @@ def within(option: str, value: float, least: float, most: float) -> float:
     return value
 
 
+def quality(wanted: float | None, compact: bool, exact: bool, method: str) -> float | None:
+    """The least PSNR, if it goes with the other options."""
+    if (wanted is not None or compact) and (exact or method != "ddm"):
+        raise UsageError("quality and compact belong to method ddm without exact", "leave one of them out")
+    if wanted is not None and compact:
+        raise UsageError("quality and compact exclude each other", "choose one")
+    return None if wanted is None else within("quality", wanted, 20, 60)
+
+
 def chips(
     method: str,
     recognizers: Sequence[str],

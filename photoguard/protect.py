@@ -102,10 +102,7 @@ def protect(
     # What belongs to a neighbor must not be sealed under this face's key.
     patches = [continued(photo.pixels[box.window], mine) for box, mine in zip(boxes, owned, strict=True)]
     parts = methods.method(options.method).seal(options.method, patches, options.settings, owned)
-    if options.look is None:
-        covers = [covering.cover(options.method, patch, options.settings.strength) for patch in patches]
-    else:
-        covers = covering.chosen(photo, boxes, options.look)
+    covers = _covers(photo, boxes, patches, options)
     own_chips, notices = chips.make(photo, faces, options.settings.chips, recipients, progress)
     notices += chips.show(photo, covers, own_chips)
     picture = covering.picture(photo, boxes, covers)
@@ -197,6 +194,14 @@ def _region(box: Box, photo: Photo) -> Box:
         )
     # A cover that cuts a block of the original's coder in two: the rest of the block tells of what is hidden.
     return clipped.on_grid(photo.grid).clipped(photo.width, photo.height)
+
+
+def _covers(
+    photo: Photo, boxes: list[Box], patches: Sequence[images.Pixels], options: Options
+) -> list[covering.Cover]:
+    if options.look is not None:
+        return covering.chosen(photo, boxes, options.look)
+    return [covering.cover(options.method, patch, options.settings.strength) for patch in patches]
 
 
 def _own_alpha(photo: Photo, box: Box, mine: NDArray[np.bool_]) -> NDArray[Any] | None:
