@@ -14,7 +14,7 @@ from typing import Literal
 from photoguard import arguments, chips, files, protect, reveal
 from photoguard.arguments import Faces, File, Recipient
 from photoguard.detection import Face
-from photoguard.errors import DamagedError, UsageError
+from photoguard.errors import DamagedError
 from photoguard.files import limits, remote
 from photoguard.formats import identities
 from photoguard.formats.identities import Recipients
@@ -132,8 +132,6 @@ def protect_photo(
     can tell who made it. `regions` are (x, y, width, height) in pixels of the upright photo, `name` is what a
     photo from memory is called, and the other options are those of `photoguard encrypt`.
     """
-    if only_certain and fail_on_uncertain:
-        raise UsageError("only_certain and fail_on_uncertain exclude each other", "choose one")
     recipients = arguments.recipients(identity, to, passphrase)
     options = protect.Options(
         method=method,
@@ -150,7 +148,7 @@ def protect_photo(
         regions=tuple(Box(*region) for region in regions),
         margin=arguments.within("margin", margin, 0, 2),
         look=None if look is None else arguments.look(method, look, max_pixels),
-        uncertain="drop" if only_certain else "fail" if fail_on_uncertain else "cover",
+        uncertain=arguments.uncertain(only_certain, fail_on_uncertain),
         portable=portable,
         max_pixels=max_pixels,
     )

@@ -138,6 +138,13 @@ def detection(min_face: int | None, threshold: float | None, thorough: bool) -> 
     return DetectionSettings(min_face, threshold, thorough)
 
 
+def uncertain(only_certain: bool, fail: bool) -> Literal["cover", "drop", "fail"]:
+    """What becomes of faces that the detector is not certain of."""
+    if only_certain and fail:
+        raise UsageError("only_certain and fail_on_uncertain exclude each other", "choose one")
+    return "drop" if only_certain else "fail" if fail else "cover"
+
+
 def within(option: str, value: float, least: float, most: float) -> float:
     """The value, if the command line takes it as well."""
     if not least <= value <= most:

@@ -241,6 +241,19 @@ def test_an_option_that_makes_no_sense_is_a_usage_error(options: dict[str, objec
         library.protect_photo(DATA, ME, **{**FAST, **options})  # type: ignore[arg-type]
 
 
+def test_a_look_is_a_name_or_a_picture() -> None:
+    wanted = {"method": "solid", "faces": "none", "regions": [(0, 0, 32, 32)]}
+    soft, logo = (library.protect_photo(DATA, ME, look=look, **wanted) for look in ("soft", DATA))
+    shown = [images.decode(made.public, "public").pixels[:32, :32] for made in (soft, logo)]
+    assert not np.array_equal(*shown)
+    for options, says in (
+        ({"look": "tartan"}, "no look tartan"),
+        ({"look": "soft", "method": "blur"}, "blur"),
+    ):
+        with pytest.raises(UsageError, match=says):
+            library.protect_photo(DATA, ME, **{**wanted, **options})
+
+
 def test_options_do_what_the_command_line_s_do() -> None:
     kept = library.protect_photo(DATA, ME, method="solid", keep=[1], regions=[(0, 0, 32, 32)])
     assert (kept.covered, len(kept.faces)) == ((), 1)
