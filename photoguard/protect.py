@@ -20,6 +20,7 @@ from photoguard.formats.identities import Identity, Recipients
 from photoguard.formats.private import Grant, PrivateFile, seal_private
 from photoguard.formats.signing import Signer
 from photoguard.photos import images, png, profile
+from photoguard.photos.continuation import continued
 from photoguard.photos.geometry import MARGIN, Box, Owners
 from photoguard.photos.images import Photo
 
@@ -38,6 +39,7 @@ class Options:
     keep: tuple[int, ...] = ()  # faces to leave readable
     regions: tuple[Box, ...] = ()  # further things to cover
     margin: float = MARGIN
+    look: covering.Look | None = None  # None: the method's own
     uncertain: Literal["cover", "drop", "fail"] = "cover"
     portable: bool = False
     first_frame: bool = False  # of an animation or of several pages; without it they are refused
@@ -97,9 +99,11 @@ def protect(
         raise nothing_to_cover(source, found, options, png.public_chunk(data) is not None)
     envelope.refuse_area(boxes, photo.width, photo.height)
     owners = Owners.of(boxes)
-    patches = _patches(photo, boxes, owners)
-    parts = methods.method(options.method).seal(options.method, patches, options.settings)
-    covers = [covering.cover(options.method, patch, options.settings.strength) for patch in patches]
+    owned = [owners.mask(number) for number in range(len(boxes))]
+    # What belongs to a neighbor must not be sealed under this face's key.
+    patches = [continued(photo.pixels[box.window], mine) for box, mine in zip(boxes, owned, strict=True)]
+    parts = methods.method(options.method).seal(options.method, patches, options.settings, owned)
+    covers = _covers(photo, boxes, patches, options)
     own_chips, notices = chips.make(photo, faces, options.settings.chips, recipients, progress)
     notices += chips.show(photo, covers, own_chips)
     picture = covering.picture(photo, boxes, covers)
@@ -113,8 +117,8 @@ def protect(
         [
             sealed.pack_metadata(photo, source.name, options.settings.exact, mode),
             *(
-                sealed.pack_face(part.public, _own_alpha(photo, box, owners.mask(number)))
-                for number, (box, part) in enumerate(zip(boxes, parts, strict=True))
+                sealed.pack_face(part.public, _own_alpha(photo, box, mine))
+                for box, part, mine in zip(boxes, parts, owned, strict=True)
             ),
             sealed.pack_everything(photo.metadata),
         ],
@@ -216,15 +220,12 @@ def _region(box: Box, photo: Photo) -> Box:
     return clipped.on_grid(photo.grid).clipped(photo.width, photo.height)
 
 
-def _patches(photo: Photo, boxes: list[Box], owners: Owners) -> list[images.Pixels]:
-    patches = []
-    for number, box in enumerate(boxes):
-        patch = photo.pixels[box.window].copy()
-        mine = owners.mask(number)
-        # What belongs to a neighbor must not be sealed under this face's key.
-        patch[~mine] = patch[mine].mean(axis=0).astype(patch.dtype)
-        patches.append(patch)
-    return patches
+def _covers(
+    photo: Photo, boxes: list[Box], patches: Sequence[images.Pixels], options: Options
+) -> list[covering.Cover]:
+    if options.look is not None:
+        return covering.chosen(photo, boxes, options.look)
+    return [covering.cover(options.method, patch, options.settings.strength) for patch in patches]
 
 
 def _own_alpha(photo: Photo, box: Box, mine: NDArray[np.bool_]) -> NDArray[Any] | None:
