@@ -15,7 +15,7 @@ from typing import Generic, TypeVar, cast
 
 from photoguard import files
 from photoguard.batch.plan import Task
-from photoguard.errors import PhotoguardError, UnreadableError
+from photoguard.errors import PhotoguardError, UnreadableError, missing
 from photoguard.interruption import ignore_sigint
 
 Result = TypeVar("Result")
@@ -106,6 +106,9 @@ def as_ours(error: BaseException, task: Task) -> PhotoguardError:
     """An error of a photo that the run survives, whatever raised it."""
     if isinstance(error, PhotoguardError):
         return error
+    absent = missing(error)
+    if absent:
+        return absent
     name = files.shown(task.source)
     if isinstance(error, MemoryError):
         ours: PhotoguardError = UnreadableError(
@@ -138,9 +141,10 @@ def one_thread() -> None:
     import cv2
 
     cv2.setNumThreads(1)
-    os.environ["OMP_NUM_THREADS"] = "1"  # for torch, where it is needed later
-    if "torch" in sys.modules:
-        sys.modules["torch"].set_num_threads(1)
+    os.environ["OMP_NUM_THREADS"] = "1"  # for our networks, and torch where it is needed later
+    torch = sys.modules.get("torch")
+    if torch:
+        torch.set_num_threads(1)
 
 
 def _do(task: Task) -> object:
