@@ -63,7 +63,7 @@ class MissingError(WeightsError):
     def __init__(self, module: str) -> None:
         super().__init__(
             f"this needs {module}, which is not installed",
-            "`train`, `evaluate`, --method avp and foreign recognizers need it: pip install torch torchvision",
+            "pip install torch torchvision (for training, --method avp and added recognizers)",
         )
 
 

@@ -16,7 +16,10 @@ SPAWN = (
     "multiprocessing.get_context = lambda way: get('spawn')"
 )
 WATCHED = ("torch", "torchvision", "onnxruntime", "cv2", "numpy", "PIL", "pillow_heif")
-SPY = f"import atexit, sys\natexit.register(lambda: print('LOADED', *(m for m in {WATCHED} if m in sys.modules)))"
+SPY = (
+    "import atexit, sys\n"
+    f"atexit.register(lambda: print('LOADED', *(name for name in {WATCHED} if name in sys.modules)))"
+)
 PAGE = ROOT / "docs" / "development" / "design.md"
 
 
