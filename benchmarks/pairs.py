@@ -3,40 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import os
 import statistics
-import subprocess
-import sys
 import tempfile
-import time
 from pathlib import Path
 
-from benchmarks.whole_way import ROOT, scene
-
-Figures = tuple[float, float, float]  # seconds on the clock, seconds of the processor, peak MB
-# A process's own peak: what `wait4` tells counts the memory of the one that started it, too.
-PEAK = "peak of this process:"
-PROGRAM = """
-import atexit, sys
-from pathlib import Path
-peak = lambda: Path("/proc/self/status").read_text().partition("VmHWM:")[2]
-atexit.register(lambda: sys.stderr.write("peak of this process:" + peak()))
-from photoguard.cli.main import run
-run()
-"""
-
-
-def once(tree: Path, home: Path, words: list[str]) -> Figures:
-    """One command, as a process of its own."""
-    env = {**os.environ, "HOME": str(home), "XDG_CONFIG_HOME": str(home), "PYTHONPATH": str(tree)}
-    before, start = os.times(), time.perf_counter()
-    program = [sys.executable, "-c", PROGRAM, *words]
-    done = subprocess.run(program, capture_output=True, text=True, env=env, cwd=home, check=False)
-    seconds, after = time.perf_counter() - start, os.times()
-    if done.returncode:
-        sys.exit(f"{words} failed: {done.stderr}")
-    worked = after.children_user + after.children_system - before.children_user - before.children_system
-    return seconds, worked, int(done.stderr.rpartition(PEAK)[2].split()[0]) / 1024
+from benchmarks.whole_way import ROOT, Figures, once, scene
 
 
 def main() -> None:
