@@ -13,11 +13,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, ParamSpec, TextIO
 
-from photoguard.errors import BatchError, PhotoguardError, UsageError
+from photoguard.errors import BatchError, PhotoguardError, UsageError, missing
 
 P = ParamSpec("P")
 
 BUG, INTERRUPTED = 70, 130
+REPORT = "run again with --debug and report what it prints"
 SECRET = re.compile("(AGE-SECRET-KEY-)[0-9A-Z-]+", re.IGNORECASE)
 
 
@@ -131,9 +132,9 @@ def guarded(command: Callable[P, None]) -> Callable[P, None]:
             )
             code = 3
         except Exception as error:
-            print(f"error: a bug in photoguard: {type(error).__name__}", file=sys.stderr)
-            print("hint: run again with --debug and report what it prints", file=sys.stderr)
-            code = BUG
+            absent = missing(error)
+            complain(absent or PhotoguardError(f"a bug in photoguard: {type(error).__name__}", REPORT))
+            code = absent.exit_code if absent else BUG
             _trace(kwargs)
         if code:
             raise SystemExit(code)
