@@ -86,7 +86,7 @@ def marked(
 
 def _color_of(cover: Box, faces: Sequence[Found], covered: Container[int]) -> Color:
     """Orange where only faces in doubt are inside: then that is why the cover is there."""
-    inside = [face for n, face in enumerate(faces, start=1) if n in covered and cover.overlaps(face.box)]
+    inside = [f for n, f in enumerate(faces, start=1) if n in covered and cover.holds(f.box)]
     return UNCERTAIN if inside and not any(face.certain for face in inside) else CERTAIN
 
 
