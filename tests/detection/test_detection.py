@@ -181,7 +181,7 @@ def test_a_sliver_of_a_face_is_no_face(portrait):
 
 def test_mtcnn_sees_the_photo_continued_by_its_mirror_image(portrait):
     cut = np.ascontiguousarray(portrait[:, 215:])
-    with networks.networks("cpu") as nets:
+    with networks.networks() as nets:
         seen = cascade.find(halvings(cut), nets, 20, cascade.SIEVES[False, False])
     assert (seen.scores > 0.9).any()
 
@@ -296,7 +296,7 @@ def test_centerface_takes_pictures_of_any_size_on_one_thread():
     with networks.networks() as nets:
         maps = nets.center(np.zeros((2, 96, 64, 3), np.uint8))
         assert [grid.shape for grid in maps] == [(2, channels, 24, 16) for channels in (1, 2, 2, 10)]
-        assert nets.center_net.get_session_options().intra_op_num_threads == 1
+        assert nets.nets.center_net.session.get_session_options().intra_op_num_threads == 1
 
 
 @pytest.mark.parametrize("rotation", [0, 90, 180, 270])
@@ -333,9 +333,22 @@ def test_tiles_cover_a_side_and_share_a_strip(side):
 
 
 def test_both_detectors_votes_count():
-    low, high = np.array([0.2]), np.array([0.9])
-    assert votes.score(low, low) < votes.score(high, low) < votes.score(high, high)
-    assert votes.score(low, low) < votes.score(low, high) < votes.score(high, high)
+    low, high, whole = np.array([0.2]), np.array([0.9]), np.array([False])
+    assert votes.score(low, low, whole) < votes.score(high, low, whole) < votes.score(high, high, whole)
+    assert votes.score(low, low, whole) < votes.score(low, high, whole) < votes.score(high, high, whole)
+
+
+def test_a_face_at_the_border_gets_the_benefit_of_the_doubt(monkeypatch):
+    photo = halvings(np.zeros((100, 200, 3), np.uint8))
+    monkeypatch.setattr(cascade, "look_again", lambda photo, nets, boxes: candidates())
+    boxes = [(50, 40, 90, 80, 0.9), (0.5, 40, 40, 80, 0.9), (100, 0, 140, 50, 0.9), (160, 40, 199.5, 80, 0.9)]
+    seen = votes.vote(photo, None, candidates(*boxes), candidates(), 0)
+    assert seen.scores[0] < seen.scores[1] == seen.scores[2] == seen.scores[3]
+    turned = replace(photo, rotation=90)  # 100 x 200
+    seen = votes.vote(
+        turned, None, candidates((50, 40, 99.5, 80, 0.9), (0.5, 40, 40, 80, 0.9)), candidates(), 0
+    )
+    assert seen.scores[0] == seen.scores[1]
 
 
 def test_a_face_found_by_both_has_a_box_around_both(portrait, monkeypatch):
