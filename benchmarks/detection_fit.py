@@ -75,7 +75,8 @@ def evidence(pixels: Pixels, labels: Boxes, nets: Networks) -> tuple[Array, Arra
     judged = sides >= centerface.SMALLEST / centerface.scale_for(photo, search.PIXELS)
     judged &= visible(found.boxes, *photo.size) >= search.SHOWN
     odds = np.clip(logit(mtcnn), -votes.FARTHEST, votes.FARTHEST), logit(center)
-    rows = np.stack([*odds, votes.at_border(found.boxes, *photo.size), np.ones(len(found))], axis=1)
+    cut = votes.at_border(found.boxes, *photo.size) & (found.finders & CENTERFACE > 0)
+    rows = np.stack([*odds, cut, np.ones(len(found))], axis=1)
     return rows[judged], meets(labels, found.boxes).any(axis=0)[judged].astype(np.float64)
 
 

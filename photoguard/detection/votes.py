@@ -42,7 +42,9 @@ def vote(
     A face smaller than `smallest` CenterFace cannot judge: there it can only add to MTCNN's score.
     """
     seen, first, second, sides = opinions(photo, nets, mtcnn, center)
-    joint = score(first, second, at_border(seen.boxes, *photo.turned_size))
+    # MTCNN alone may have seen a piece of something and its mirror image, which resembles a face.
+    cut = at_border(seen.boxes, *photo.turned_size) & (seen.finders & CENTERFACE > 0)
+    joint = score(first, second, cut)
     small = (sides < smallest) & (seen.finders & MTCNN > 0)
     return replace(seen, scores=np.where(small, np.maximum(joint, first), joint))
 
