@@ -174,7 +174,8 @@ def test_what_is_chosen_is_what_is_covered() -> None:
     assert [face.box for face in made.public.faces] == list(choice.boxes)
     assert choice.covered == made.covered == (2,) and choice.numbers == (2, 0)
     assert choice.cover(1) is None and choice.cover(2) == choice.boxes[0]
-    assert choice.boxes[0].holds(choice.found[1].box) and choice.faces == [choice.found[1], None]
+    wanted = choice.found[1].box.grown(0.4).clipped(600, 250)
+    assert choice.boxes[0].holds(wanted) and choice.faces == [choice.found[1], None]
     assert choice.counts == {"covered": 1, "uncertain": 0, "open": 1}
     doubtful = protect.choose(
         images.decode(out.getvalue(), "photo"), protect.Options(detection=DetectionSettings(threshold=1.0))

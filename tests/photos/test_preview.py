@@ -99,7 +99,8 @@ def test_a_sheet_has_a_photo_a_cell_with_its_covers_and_frames_what_is_not_cover
     wide, high = sheet.WIDTH + sheet.GAP, sheet.HEIGHT + 2 * sheet.LINE + sheet.GAP
     assert laid.shape == (5 * high + sheet.GAP, 5 * wide + sheet.GAP, 3)
     alarmed = has(laid, sheet.ALARM)
-    assert alarmed[4 * high :, 4 * wide :].any() and not alarmed[: 4 * high].any()
+    frame = alarmed[4 * high + sheet.GAP : 4 * high + sheet.GAP + sheet.HEIGHT, 4 * wide + sheet.GAP]
+    assert frame.all() and not alarmed[: 4 * high].any()
     assert sheet.lay([cells[0]] * 400).shape[1] == 12 * wide + sheet.GAP
 
 
