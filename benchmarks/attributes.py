@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from photoguard.datasets.labels import labeled, told_by
+from photoguard.datasets.labels import labeled, leakage
 from photoguard.datasets.pictures import Source, listed
 
 TASKS = ("age>=10", "age>=18", "age>=25", "age>=30", "age>=40", "age>=60", "gender")
@@ -26,9 +26,9 @@ def main() -> None:
     print("| task | share | tells gender (chance 50 %) | tells race (chance 20 %) |\n|---|---|---|---|")
     for at, task in enumerate(TASKS):
         column = data.labels[:, at]
-        of_gender = "-" if task == "gender" else f"{100 * told_by(column, gender):.1f} %"
+        of_gender = "-" if task == "gender" else f"{100 * leakage(column, gender):.1f} %"
         share = 100 * float(np.mean(column == 1))
-        print(f"| {task} | {share:.1f} % | {of_gender} | {100 * told_by(column, race):.1f} % |")
+        print(f"| {task} | {share:.1f} % | {of_gender} | {100 * leakage(column, race):.1f} % |")
 
 
 if __name__ == "__main__":

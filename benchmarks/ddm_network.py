@@ -22,7 +22,7 @@ from torch import Tensor
 from photoguard.methods.ddm.maps import Codes, pack_maps, unpack_maps
 from photoguard.nets import ddm as nets
 from photoguard.train import loop
-from photoguard.train.data import Reader, Source, divided, faces_at
+from photoguard.train.data import Reader, Source, faces_at, split_by_name
 from photoguard.weights import load_ddm, load_trained_ddm
 
 
@@ -123,7 +123,7 @@ def main() -> None:
         published = json.loads((given.weights.parent / "weights.json").read_text())
         network = load_trained_ddm(given.weights, published["sha256"])
     for path, hold_out in zip(given.data, given.hold_out, strict=True):
-        reader = Reader(divided((Source(path, hold_out),))[1])
+        reader = Reader(split_by_name((Source(path, hold_out),))[1])
         for side in given.sides:
             used = reader
             if given.native:

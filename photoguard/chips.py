@@ -136,7 +136,7 @@ def face_behind(
     elif len(key_model) > weights.KEY_MODEL_LIMIT:
         raise DamagedError("the key model is larger than any can be")
     else:
-        from photoguard.methods.avp.keys import restore_learned
+        from photoguard.methods.avp.keys import opened, restore_learned
 
-        face = restore_learned(pixels, payload, identities.unseal(key_model, keys, ask))
+        face = restore_learned(pixels, payload, opened(identities.unseal(key_model, keys, ask)))
     return face, () if payload.authenticated else (UNPROVEN,)

@@ -9,6 +9,7 @@ class PhotoguardError(Exception):
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message)
         self.hint = hint
+        self.about: dict[str, str] = {}  # which input, for scripts
 
 
 class UsageError(PhotoguardError):

@@ -40,6 +40,7 @@ class Options:
     margin: float = MARGIN
     uncertain: Literal["cover", "drop", "fail"] = "cover"
     portable: bool = False
+    first_frame: bool = False  # of an animation or of several pages; without it they are refused
     max_pixels: int = limits.PIXEL_CAP
 
 
@@ -112,13 +113,13 @@ def protect(
     did; `progress` hears of AVP's search; `mode` are the permissions of the original, -1 when they are not
     known.
     """
-    photo = images.decode(data, files.shown(source), options.max_pixels)
+    photo = images.decode(data, files.shown(source), options.max_pixels, options.first_frame)
     icc, of_profile = profile.publishable(photo.icc, photo.grey)
     photo = replace(photo, icc=icc, notices=(*photo.notices, *photo.metadata.notices, *of_profile))
     choice = choose(photo, options)
     boxes = list(choice.boxes)
     if not boxes:
-        raise no_face(source)
+        raise nothing_to_cover(source, choice.found, options, png.public_chunk(data) is not None)
     envelope.refuse_area(boxes, photo.width, photo.height)
     owners = Owners.of(boxes)
     patches = _patches(photo, boxes, owners)
@@ -182,6 +183,29 @@ def choose(photo: Photo, options: Options) -> Choice:
     owners = Owners.of(boxes)
     own = [n for n in range(len(boxes)) if owners.mask(n).any()]  # smaller covers hide the rest
     return Choice(found, covered, tuple(boxes[n] for n in own), tuple(numbers[n] for n in own))
+
+
+def nothing_to_cover(
+    source: Path, found: Sequence[Face], options: Options, protected: bool = False
+) -> NoFaceError:
+    """Why nothing is covered: nobody is in the photo, or the user keeps everybody readable."""
+    name = files.shown(source)
+    if found:
+        return NoFaceError(
+            f"nothing to cover in {name}: --keep leaves every face readable that was to be covered",
+            "leave a face out of --keep, or cover something with --region x,y,w,h",
+        )
+    if options.faces == "none":
+        return NoFaceError(
+            f"nothing to cover in {name}: --faces none, and no --region",
+            "cover something with --region x,y,w,h, or leave --faces out",
+        )
+    if protected:
+        return NoFaceError(
+            f"{name} is protected already, and shows no face that is not covered",
+            "`photoguard inspect` shows what is covered; --region covers more",
+        )
+    return no_face(source)
 
 
 def find(photo: Photo, options: Options) -> list[Face]:

@@ -38,6 +38,7 @@ class Restored:
     exact: bool  # proven equal to the original, pixel for pixel
     changed: bool  # the picture is not the one that was written, only its faces are
     mode: int = -1  # permissions of the original, when they are known
+    whole: bool = False  # all of the original's metadata was granted, not facts only
     made_by: str | None = None  # as `opening.Opened` says it
     notices: tuple[str, ...] = ()
 
@@ -58,13 +59,15 @@ def restore(
     max_pixels: int = limits.PIXEL_CAP,
     key_model: bytes | None = None,
     expected: str = "the private file",
+    own: str | None = None,
 ) -> Restored:
     """The photo of a public picture, or the face behind a chip: the files tell which of the two it is.
 
-    `expected` is the private file's name, for the message where there is none.
+    `expected` is the private file's path, for a message; `own` is its name in `private`.
     """
     bare = chips.without_carrier(picture, max_pixels)
-    opened = open_private(private, keys, ask, makers) if private else Opened((), None)
+    public = png.public_chunk(picture) if len(private) > 1 else None
+    opened = open_private(private, keys, ask, makers, own, public) if private else Opened((), None)
     chip = None if bare is None else chips.chip_in(bare, opened.files)
     if chip is not None:
         restored = reveal_chip(chip, keys, ask, key_model)
@@ -93,7 +96,8 @@ def reveal(
     if unknown:
         raise DamagedError(f"the picture has no face {unknown[0]}")
     _paste(photo, public, [grants[number] for number in sorted(grants)])
-    restored, opened = photo, tuple(sorted(grants))
+    # What the public picture says beside its pixels is not the original's: anybody may have written it.
+    restored, opened = replace(photo, metadata=Metadata()), tuple(sorted(grants))
     closed = tuple(n for n in range(1, len(public.faces) + 1) if n not in grants)
     metadata = _metadata(public, private)
     exact = False
@@ -106,7 +110,8 @@ def reveal(
     if everything is not None:
         restored = replace(restored, metadata=everything)
     name, mode = (metadata.name, metadata.mode) if metadata else (None, -1)
-    return Restored(restored, opened, closed, name, exact, altered, mode, notices=lost(restored.metadata))
+    whole, notices = everything is not None, lost(restored.metadata)
+    return Restored(restored, opened, closed, name, exact, altered, mode, whole, notices=notices)
 
 
 def reveal_chip(

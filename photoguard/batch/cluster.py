@@ -12,6 +12,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
+from photoguard import files
 from photoguard.batch.plan import Task
 from photoguard.batch.pool import PATIENCE, Outcome, as_ours, killed, one_thread
 from photoguard.errors import UsageError
@@ -41,6 +42,7 @@ def run(
         raise UsageError(
             f"there is no Dask scheduler at {address}: {error}", "`dask scheduler` prints its address"
         ) from None
+    done: set[Path] = set()
     with client:
         upcoming = (_absolute(task) for task in tasks)
         running: dict[Any, Task] = {}
@@ -49,12 +51,17 @@ def run(
             for task in islice(upcoming, 0 if stopping() else max(AHEAD * hands - len(running), 0)):
                 running[client.submit(_do, work, task, pure=False)] = task
             if not running:
-                return
+                break
             if stopping():
                 yield from _last(client, running)
                 return
             for future in _ready(client, running, GLANCE):
-                yield _outcome(future, running.pop(future), distributed)
+                outcome = _outcome(future, running.pop(future), distributed)
+                done |= set(outcome.task.certain) if outcome.error is None else set()
+                yield outcome
+    # What a worker that was killed left: another has done its photo again.
+    for folder in {path.parent for path in done}:
+        files.finish_killed_runs(folder, getattr(work, "secret", None), done)
 
 
 def _do(work: Callable[[Task], Result], task: Task) -> Result:

@@ -235,7 +235,7 @@ class Journal:
                 stamp = f"{kind.st_size}|{kind.st_mtime_ns}"
         except OSError as error:
             raise UnreadableError(f"{files.shown(source)} cannot be read: {error.strerror}") from None
-        digests = {"photo": self._digest(f"{source.name}|{stamp}".encode())}
+        digests = {"photo": self._digest(f"{source.name}|{stamp}".encode("utf-8", "surrogateescape"))}
         if self.by_content:
             digests["content"] = self._digest(files.read_file(source))
         return digests

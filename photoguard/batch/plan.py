@@ -72,6 +72,7 @@ def plan(inputs: Sequence[Path], output: Path | None, selection: Selection) -> l
                 f"{files.shown(output)} must end in .png", "public pictures are PNG: NAME.pub.png"
             )
         return [Task(inputs[0], output)]
+    _refuse_one_name(output)
     folders = [source.parent if output is None else output.joinpath(*below.parts) for source, below in pairs]
     sources = [source for source, _ in pairs]
     claims = Counter(
@@ -101,6 +102,7 @@ def plan_restoring(inputs: Sequence[Path], output: Path | None, selection: Selec
             raise UsageError(f"{files.shown(output)} must end in .png", "restored photos are PNG")
         beside = files.private_files(inputs[0].parent).get(_stem(inputs[0]), ())
         return [Task(inputs[0], output, restores=True, secrets=beside)]
+    _refuse_one_name(output)
     private = {folder: files.private_files(folder) for folder in {source.parent for source, _ in pairs}}
     tasks = []
     for source, below in pairs:
@@ -109,6 +111,15 @@ def plan_restoring(inputs: Sequence[Path], output: Path | None, selection: Selec
         beside = private[source.parent].get(_stem(source), ())
         tasks.append(Task(source, target, restores=True, secrets=beside))
     return _distinct(tasks)
+
+
+def _refuse_one_name(output: Path | None) -> None:
+    """Raise when the outputs of several photos, or of a folder, are to have one file's name."""
+    if output is not None and output.suffix.lower() == ".png" and not files.is_folder(output):
+        raise UsageError(
+            f"{files.shown(output)} names one file, and the input is several or a folder",
+            "name a folder with -o",
+        )
 
 
 def _stem(picture: Path) -> str:
@@ -141,6 +152,16 @@ def _pairs(inputs: Sequence[Path], selection: Selection, listed: Listing) -> Ite
                 continue
             seen.add(name)
             yield source, _below(source, path).parent if folder else _own_folder(source, selection)
+
+
+def no_photos(inputs: Sequence[Path], selection: Selection) -> list[Path]:
+    """The files of the folders given that are no photos that can be read."""
+    return [
+        path
+        for folder in filter(files.is_folder, inputs)
+        for path in _listed(folder, selection, files.others_in)
+        if selection.takes(_below(path, folder))
+    ]
 
 
 def _listed(folder: Path, selection: Selection, listed: Listing) -> list[Path]:

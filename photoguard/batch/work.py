@@ -65,7 +65,7 @@ class Encrypting:
 
     def __call__(self, task: Task) -> Report:
         """Protect one photo."""
-        left = left_behind(task)
+        left = left_behind(task, self.secret)
         if left:
             return left
         made = protect_file(
@@ -111,12 +111,17 @@ def protected_record(task: Task, made: Protection) -> dict[str, Any]:
     }
 
 
-def left_behind(task: Task) -> Report | None:
+def left_behind(task: Task, secret: bytes | None) -> Report | None:
     """The report on outputs that a worker of this run wrote before it died without a word.
 
     They were not there when the run began. Local ones are put in place together, remote ones may be torn.
     """
-    if not task.fresh or not all(map(files.is_there, task.certain)):
+    if not task.fresh:
+        return None
+    there = [files.is_there(path) for path in task.certain]
+    if any(there) and not all(there):  # it died while it put them in place
+        files.finish_killed_runs(task.public.parent, secret)
+    if not all(map(files.is_there, task.certain)):
         return None
     try:
         png.list_chunks(files.read_file(task.public))
@@ -158,7 +163,7 @@ class Restoring:
         """Restore or verify one picture."""
         from photoguard.photos import images
 
-        left = left_behind(task) if self.write else None
+        left = left_behind(task, self.secret) if self.write else None
         if left:
             return left
         force = self.force or may_replace(task)
@@ -173,13 +178,11 @@ class Restoring:
             if not self.force:
                 files.refuse_existing(task.public)
         data = limits.read_picture(task.source, self.max_pixels)
-        restored = self._restored(task, data)
-        record = {
-            "picture": str(task.source), "opened": list(restored.opened), "closed": list(restored.closed),
-            "exact": restored.exact, "changed": restored.changed, "name": restored.name,
-            "made_by": restored.made_by, "notices": list(restored.notices),
-        }  # fmt: skip
+        restored = self.restored(task, data)
+        parts = self._named_parts(self.parts, restored, force) if self.parts else []
+        record = self.record(task, restored)
         if self.write:
+            self.refuse_original(task, restored.name)
             with files.staged(task.public.parent, force, self.secret) as stage:
                 stage.add(
                     task.public.name, images.encode_restored(restored.photo), at_most=restored.file_mode
@@ -187,11 +190,31 @@ class Restoring:
                 stage.publish()
             record["restored"] = str(task.public)
             if self.parts is not None:
-                record["parts"] = self._write_parts(self.parts, restored.photo.metadata, force)
+                self._write_parts(self.parts, parts, restored.photo.metadata, force)
+                record["parts"] = parts
         outputs = (task.public,) if self.write else ()
         return Report(record, outputs, len(restored.opened), len(data), (*notices, *restored.notices))
 
-    def _restored(self, task: Task, data: bytes) -> Restored:
+    def record(self, task: Task, restored: Restored) -> dict[str, Any]:
+        """What a script is told about a restored photo."""
+        return {
+            "picture": str(task.source), "opened": list(restored.opened), "closed": list(restored.closed),
+            "exact": restored.exact, "changed": restored.changed, "name": restored.name,
+            "made_by": restored.made_by, "notices": list(restored.notices),
+        }  # fmt: skip
+
+    def refuse_original(self, task: Task, name: str | None) -> None:
+        """The original is never replaced; it is known by its name, sealed or as the picture has it."""
+        stem = files.stem_of(task.source, files.PUBLIC_SUFFIX)
+        original = name == task.public.name if name else task.public.stem == stem
+        if original and self.force and files.is_there(task.public):
+            raise UsageError(
+                f"{files.shown(task.public)} has the original's name, and is not replaced",
+                "choose another name with -o, or move the file away",
+            )
+
+    def restored(self, task: Task, data: bytes) -> Restored:
+        """The photo of a picture's bytes."""
         from photoguard import reveal
 
         return reveal.restore(
@@ -204,20 +227,29 @@ class Restoring:
             max_pixels=self.max_pixels,
             key_model=self.key_model,
             expected=files.shown(files.private_beside(task.source)),
+            own=files.shown(files.private_beside(task.source).name),
         )
 
-    def _write_parts(self, folder: Path, metadata: Metadata, force: bool) -> list[str]:
+    def _named_parts(self, folder: Path, restored: Restored, force: bool) -> list[str]:
+        """The names of the parts, before anything is written: whatever stands in their way is an error."""
+        if not restored.whole:
+            raise UsageError(
+                "the private files do not open all of the original's metadata",
+                "leave --parts out; only a grant of all faces has it, and none by an earlier photoguard",
+            )
         with files.writing(folder):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        names = file_names(metadata)
+        names = file_names(restored.photo.metadata)
         if not force:
             for name in names:
-                files.refuse_existing(folder / name)
+                files.refuse_existing(folder / name, "--parts")
+        return names
+
+    def _write_parts(self, folder: Path, names: list[str], metadata: Metadata, force: bool) -> None:
         with files.staged(folder, force, self.secret) as stage:
             for name, part in zip(names, metadata.parts, strict=True):
                 stage.add(name, part.body, 0o600)
             stage.publish()
-        return names
 
     def _asked(self) -> Ask | None:
         known = self.passphrase

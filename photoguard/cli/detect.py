@@ -201,4 +201,4 @@ def _check_pictures(
         if path.suffix.lower() not in PREVIEWS:
             raise UsageError(f"{files.shown(path)} is neither PNG nor JPEG", "end its name in .png or .jpg")
         if not force:
-            files.refuse_existing(path)
+            files.refuse_existing(path, option)

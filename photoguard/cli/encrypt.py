@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from photoguard import batch, files
-from photoguard.cli.shared import albums, choosing, options
+from photoguard.cli.shared import albums, choosing, options, streams
 from photoguard.cli.shared.keyring import (
     chosen_recipients,
     has_identity,
@@ -40,7 +40,8 @@ def encrypt(
     photos: Annotated[
         list[Path] | None,
         typer.Argument(
-            help="Photos, or folders of photos; addresses such as s3://bucket/folder too.",
+            help="Photos, or folders of photos, or - for standard input; addresses such as "
+            "s3://bucket/folder too.",
             show_default=False,
             parser=remote.place,
             metavar="PHOTOS",
@@ -53,7 +54,17 @@ def encrypt(
             "-o",
             parser=remote.place,
             metavar="PATH",
-            help="Public file for one photo, or a folder or address; default: beside each photo.",
+            help="Public file for one photo, or a folder or address, or - for standard output; default: "
+            "beside each photo.",
+        ),
+    ] = None,
+    private: Annotated[
+        Path | None,
+        typer.Option(
+            "--private",
+            "-p",
+            readable=False,
+            help="With `-`: the private file to write; default: beside the public file.",
         ),
     ] = None,
     method: Annotated[
@@ -68,14 +79,15 @@ def encrypt(
         ),
     ] = MethodName.ddm,
     strength: Annotated[
-        float,
+        float | None,
         typer.Option(
             "--strength",
             min=1.0,
             max=5.0,
-            help="How much blur and pixelate hide; they adapt to the face's size.",
+            help="With blur and pixelate: how much they hide; they adapt to the face's size. Default: "
+            f"{Settings.strength}.",
         ),
-    ] = Settings.strength,
+    ] = None,
     exact: Annotated[
         bool, typer.Option("--exact", help="Restore every pixel exactly; the files grow.")
     ] = False,
@@ -143,6 +155,12 @@ def encrypt(
             "--portable", help="Keep all sealed data in the private file, for platforms that strip pictures."
         ),
     ] = False,
+    first_frame: Annotated[
+        bool,
+        typer.Option(
+            "--first-frame", help="Of an animation or a file of several pages, take the first one alone."
+        ),
+    ] = False,
     recursive: options.Recursive = False,
     include: albums.Include = None,
     exclude: albums.Exclude = None,
@@ -160,21 +178,27 @@ def encrypt(
     debug: options.Debug = False,
 ) -> None:
     """Cover the faces in photos; each photo becomes NAME.pub.png to share and NAME.priv to restore it."""
-    voice = Voice(json, quiet, verbose)
+    voice = Voice(json, quiet, verbose, aside=streams.is_output(output))
     uncertain = _uncertain(options.certain_only(only_certain, strict_faces, voice), fail_on_uncertain)
     _check_quality(quality, exact, method)
+    if strength is not None and method.value not in LEAKS:
+        raise UsageError("--strength belongs to --method blur or pixelate", "leave it out")
     _check_avp(method, recognizer, key_model, robust, cosine)
     chosen, kept = choosing.chosen_faces(faces), face_numbers(keep, "--keep")
     regions = choosing.regions(region)
     inputs = albums.without_outputs(voice, albums.named(photos, files_from))
-    tasks = batch.plan(inputs, output, albums.selection(recursive, include, exclude, files_from))
+    streamed = _streamed(inputs, output, private, method, dry_run or cluster is not None)
+    data = streams.read(inputs[0], max_pixels) if streamed else b""  # before a passphrase is read
+    chosen_files = albums.selection(recursive, include, exclude, files_from)
+    albums.speak_of_others(voice, inputs, chosen_files)
+    tasks = [] if streamed else batch.plan(inputs, output, chosen_files)
     album = albums.Album(tasks, albums.is_many(tasks, inputs), jobs, force, None, no_face, cluster)
     choosing.refuse_numbers(album.many, chosen, keep)
     from photoguard.protect import Options
 
     choice = Options(
         method=method.value,
-        settings=Settings(strength, exact, quality),
+        settings=Settings(Settings.strength if strength is None else strength, exact, quality),
         detection=detection_settings(min_face, threshold, thorough),
         faces=chosen,
         keep=kept,
@@ -182,6 +206,7 @@ def encrypt(
         margin=margin,
         uncertain=uncertain,
         portable=portable,
+        first_frame=first_frame,
         max_pixels=max_pixels,
     )
     if dry_run and (not to or "self" in to) and not has_identity():
@@ -194,6 +219,13 @@ def encrypt(
         learned = None if key_model == SEALED else load_key_model(key_model, voice)
         chips = Chips(recognizer_names(recognizer or ()), cosine, _robust(robust), learned)
         choice = replace(choice, settings=replace(choice.settings, chips=chips))
+    if streamed:
+        from photoguard.batch.work import Encrypting
+
+        work = Encrypting(choice, recipients, load_signer(voice), tuple(proof), force)
+        record = streams.protect(voice, work, data, inputs[0], *streamed)
+        voice.result(_protected_text(record), record)
+        return
     if albums.keeps_journal(inputs, files_from):
         journal = albums.journal_for(voice, _as_text(choice, recipients), by_content, dry_run)
         album = replace(album, journal=journal)
@@ -201,6 +233,21 @@ def encrypt(
         albums.show_plan(voice, album, "protect", choosing.counter(choice))
         return
     _protect(voice, album, choice, recipients, proof)
+
+
+def _streamed(
+    inputs: list[Path], output: Path | None, private: Path | None, method: MethodName, refused: bool
+) -> tuple[Path, Path] | None:
+    """The picture and the private file of a run with `-`; none for other runs."""
+    if not streams.are_used(inputs, output):
+        if private:
+            raise UsageError("--private belongs to `-`", "other runs write NAME.priv beside NAME.pub.png")
+        return None
+    if method is MethodName.avp or refused:
+        raise UsageError("`-` takes none of --method avp, --dry-run and --cluster", "give files instead")
+    if output is None or (private is None and streams.is_output(output)):
+        raise UsageError("where is the private file to go?", "name it with --private FILE")
+    return output, private or files.private_beside(output)
 
 
 def _uncertain(only_certain: bool, fail: bool) -> Literal["cover", "drop", "fail"]:

@@ -76,17 +76,18 @@ def ddm(
     voice = Voice(json, quiet, verbose)
     networks = dict(map(_named, weights or []))
     from photoguard.evaluate.ddm.adversarial import evaluate_adversarial
-    from photoguard.evaluate.ddm.run import evaluate_ddm
+    from photoguard.evaluate.ddm.run import DdmOptions, evaluate_ddm
 
     if only == ["adversarial"] or (data is None and not only and not networks):
         evaluate_adversarial(out, data, say=voice.note, page=page)
     elif data is None:
         raise UsageError("--only and --weights take faces to measure with", "name a folder with --data")
     else:
-        evaluate_ddm(
-            out, data, quick=quick, seeds=seeds, networks=networks, only=only or [], strong=strong,
-            say=voice.note, page=page, toy=toy,
+        asked = DdmOptions(
+            out=out, data=data, quick=quick, seeds=seeds, networks=networks, only=only or (), strong=strong,
+            page=page, toy=toy,
         )  # fmt: skip
+        evaluate_ddm(asked, voice.note)
     table = out / "ddm.md"
     voice.result(f"tables     {files.shown(table)}", {"tables": str(table), "json": str(out / "ddm.json")})
 
@@ -144,11 +145,13 @@ def obfuscator(
     voice = Voice(json, quiet, verbose)
     models = dict(map(_named, weights or []))
     from photoguard.evaluate.obfuscator.run import evaluate_obfuscator
+    from photoguard.evaluate.obfuscator.setting import ObfuscatorOptions
 
-    evaluate_obfuscator(
-        out, data, labels, hold_out, quick=quick, models=models, skip=skip_unlabeled, log=run,
-        say=voice.note, page=page,
+    asked = ObfuscatorOptions(
+        out=out, data=data, labels=labels, hold_out=hold_out, quick=quick, models=models, skip=skip_unlabeled,
+        log=run, page=page,
     )  # fmt: skip
+    evaluate_obfuscator(asked, voice.note)
     table = out / "obfuscator.md"
     record = {"tables": str(table), "json": str(out / "obfuscator.json")}
     voice.result(f"tables     {files.shown(table)}", record)
@@ -219,13 +222,13 @@ def avp(
     elif data is None:
         raise UsageError("--data is missing", "name LFW's folder or zip, or a folder with lfw.zip in it")
     else:
-        from photoguard.evaluate.avp.run import evaluate_avp
+        from photoguard.evaluate.avp.run import AvpOptions, evaluate_avp
 
-        keys = _key_models(data, quick, 64)
-        evaluate_avp(
-            out, data, keys, quick=quick, recognizers=recognizer or (), only=only or (),
-            say=voice.note, page=page,
+        asked = AvpOptions(
+            out=out, data=data, train_key=_key_models(data, quick, 64), quick=quick,
+            recognizers=recognizer or (), only=only or (), page=page,
         )  # fmt: skip
+        evaluate_avp(asked, voice.note)
     name = "classification" if task is Task.classification else "avp"
     table = out / f"{name}.md"
     voice.result(

@@ -22,6 +22,7 @@ from photoguard.cli.shared.keyring import (
 )
 from photoguard.cli.shared.voice import Voice, guarded
 from photoguard.errors import UsageError, WrongKeyError
+from photoguard.files import limits
 from photoguard.formats import identities, public_keys
 from photoguard.formats.public_keys import PublicKeys
 
@@ -59,7 +60,7 @@ def recipients(
     if name is not None:
         _keep(file, name, voice, force)
         return
-    data = files.read_file(file) if file else b""
+    data = files.read_file(file, limits.PRIVATE) if file else b""
     if file and file.name.endswith(files.PRIVATE_SUFFIX):
         for kind in identities.stanzas(identities.dearmored(data)):
             voice.result(f"opens with  {kind}", {"opens_with": kind})

@@ -291,7 +291,7 @@ def obfuscator(
 ) -> None:
     """Train DeepObfuscator's networks; Ctrl-C saves, and the same command goes on from there."""
     voice = Voice(json, quiet, verbose)
-    from photoguard.datasets.labels import parted
+    from photoguard.datasets.labels import split_by_hash
     from photoguard.nets.obfuscator import paper_config
     from photoguard.train import obfuscator as page
 
@@ -306,7 +306,7 @@ def obfuscator(
         network, sha256, defend.value, 0 if begun else joint, steps=steps, seed=seed, batch=batch,
         adversaries=adversaries,
     )  # fmt: skip
-    training, validation = parted(found, hold_out)
+    training, validation = split_by_hash(found, hold_out)
     path = page.train(config, training, validation, out, device, workers, start=begun)
     voice.result(f"weights    {files.shown(path)}", {"weights": str(path)})
 

@@ -178,7 +178,7 @@ def _classes(values: set[str], name: str) -> tuple[str, ...]:
     return tuple(sorted(values))
 
 
-def parted(data: Labeled, hold_out: int) -> tuple[Labeled, Labeled]:
+def split_by_hash(data: Labeled, hold_out: int) -> tuple[Labeled, Labeled]:
     """(training, held out): `hold_out` people or pictures by the hash of their name, the same every time.
 
     Not the last ones in name order as where there are no labels: names may begin with the age.
@@ -194,7 +194,7 @@ def parted(data: Labeled, hold_out: int) -> tuple[Labeled, Labeled]:
     return data.at(np.flatnonzero(~out)), data.at(np.flatnonzero(out))
 
 
-def told_by(known: NDArray[np.int64], asked: NDArray[np.int64]) -> float:
+def leakage(known: NDArray[np.int64], asked: NDArray[np.int64]) -> float:
     """Balanced accuracy of guessing `asked` from the class of `known` alone: what the answer itself tells."""
     classes = np.unique(asked)
     best = 0.0

@@ -65,7 +65,7 @@ def listed(source: Source) -> list[Picture]:
     return [Picture(path, name) for name in sorted(names)]
 
 
-def divided(sources: tuple[Source, ...]) -> tuple[list[Picture], list[Picture]]:
+def split_by_name(sources: tuple[Source, ...]) -> tuple[list[Picture], list[Picture]]:
     """All pictures as (training, validation), with no group in both."""
     training: list[Picture] = []
     validation: list[Picture] = []

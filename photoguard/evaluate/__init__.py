@@ -1,1 +1,1 @@
-"""Measuring what a stranger can still learn from a protected picture: metrics, attacks, tables, report."""
+"""What attackers can still learn from a protected picture: metrics, attacks, tables, report."""

@@ -7,7 +7,7 @@ import errno
 import os
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,10 +46,11 @@ class _BusyError(Exception):
     """A stage whose run is, or may be, still at work."""
 
 
-def finish_killed_runs(folder: Path, secret: bytes | None = None) -> Tidied:
+def finish_killed_runs(folder: Path, secret: bytes | None = None, done: Set[Path] = frozenset()) -> Tidied:
     """Finish what killed runs had decided in a folder and remove what they had not.
 
-    Only stages that the user made with this secret are touched, and in them only what their list names.
+    Only stages that the user made with this secret are touched, and in them only what their list names. A
+    stage of which nothing has arrived is removed where all that it holds was done again: `done` has that.
     """
     finished: list[Path] = []
     left: list[Path] = []
@@ -59,7 +60,10 @@ def finish_killed_runs(folder: Path, secret: bytes | None = None) -> Tidied:
         for beside, name in _stages(folder):
             try:
                 with _checked(beside, name, secret) as (inside, found):
-                    finished += [folder / output for output in _settle(beside, inside, found)]
+                    again = {folder / output for output in found.outputs} <= done
+                    needless = again and all(inside.has(output) for output in found.outputs)
+                    settled = _settle(beside, inside, Listing(found.outputs) if needless else found)
+                    finished += [folder / output for output in settled]
                 with contextlib.suppress(OSError):  # somebody renamed it meanwhile: it is empty
                     beside.remove(name)
             except (_BusyError, FileNotFoundError):  # another run is at it, or was quicker

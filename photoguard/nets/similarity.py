@@ -1,4 +1,7 @@
-"""MS-SSIM (Wang, Simoncelli, Bovik 2003): one definition to train against and to measure with."""
+"""How alike pictures are, one definition to train against and to measure with: SSIM and MS-SSIM.
+
+SSIM is that of Wang, Bovik, Sheikh, Simoncelli (2004), MS-SSIM that of Wang, Simoncelli, Bovik (2003).
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,25 @@ from torch import Tensor
 SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # of the five scales, the finest first
 WINDOW, SIGMA = 11, 1.5
 C1, C2 = 0.01**2, 0.03**2  # for values of 0..1
+
+
+def ssim(a: Tensor, b: Tensor) -> Tensor:
+    """Structural similarity of pictures of 0..255, (B, C, H, W), with gradient: (B,), 1 for equal ones."""
+    taps = torch.arange(WINDOW, dtype=a.dtype, device=a.device) - WINDOW // 2
+    line = torch.exp(-taps.square() / (2 * SIGMA**2))
+    line = line / line.sum()
+    count = a.shape[1]
+    # On numbers around zero: float32 loses the variance in the square of a large mean.
+    x, y = a - 128, b - 128
+    stack = torch.cat([x, y, x * x, y * y, x * y], 1)
+    stack = F.conv2d(stack, line.view(1, 1, -1, 1).expand(5 * count, 1, -1, 1), groups=5 * count)
+    stack = F.conv2d(stack, line.view(1, 1, 1, -1).expand(5 * count, 1, 1, -1), groups=5 * count)
+    mx, my, xx, yy, xy = torch.split(stack, count, 1)
+    vx, vy, cov = xx - mx * mx, yy - my * my, xy - mx * my
+    mx, my = mx + 128, my + 128
+    c1, c2 = C1 * 255**2, C2 * 255**2
+    similar: Tensor = (2 * mx * my + c1) * (2 * cov + c2) / ((mx * mx + my * my + c1) * (vx + vy + c2))
+    return similar.mean((1, 2, 3))
 
 
 def scales(height: int, width: int) -> int:

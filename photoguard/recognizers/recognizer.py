@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from photoguard.errors import DamagedError, UsageError
+from photoguard.nets.planes import to_planes
 from photoguard.recognizers.table import TEMPLATES, Spec
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ class Recognizer:
         parts = []
         with torch.no_grad():  # not inference mode: a TorchScript network may be trained later
             for start in range(0, len(chips), batch):
-                some = torch.from_numpy(chips[start : start + batch]).permute(0, 3, 1, 2).float()
+                some = to_planes(chips[start : start + batch]).float()
                 parts.append(self.embed(some.to(self.device)).cpu().numpy())
         embeddings = np.concatenate(parts) if parts else np.zeros((0, self.spec.embedding), np.float32)
         if not np.isfinite(embeddings).all():

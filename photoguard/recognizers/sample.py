@@ -6,9 +6,9 @@ from importlib import resources
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from PIL import Image
 
+from photoguard.nets.planes import to_planes
 from photoguard.recognizers.alignment import chip_for
 from photoguard.recognizers.table import TEMPLATES
 
@@ -32,7 +32,7 @@ def sample_picture(side: int = 192) -> NDArray[np.uint8]:
 def sample_chip(spec: Spec) -> Tensor:
     """The sample face as the recognizer of `spec` wants it: (1, 3, height, width) of 0..255."""
     chip = chip_for(spec, sample_picture(), sample_landmarks())
-    return torch.from_numpy(chip).permute(2, 0, 1)[None].float()
+    return to_planes(chip[None]).float()
 
 
 def sample_landmarks() -> list[tuple[float, float]]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from photoguard.datasets.pictures import SUFFIXES, Picture, Pixels, Reader, Source, divided, listed
+from photoguard.datasets.pictures import SUFFIXES, Picture, Pixels, Reader, Source, listed, split_by_name
 
 __all__ = [
     "SUFFIXES",
@@ -18,10 +18,10 @@ __all__ = [
     "Pixels",
     "Reader",
     "Source",
-    "divided",
     "faces_at",
     "listed",
     "patch",
+    "split_by_name",
 ]
 
 

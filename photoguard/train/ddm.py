@@ -26,7 +26,7 @@ from photoguard.files import read_file
 from photoguard.nets import ddm as nets
 from photoguard.nets.squeezenet import SqueezeNet
 from photoguard.train import flags, loop, records
-from photoguard.train.data import Batches, PatchConfig, Reader, Source, divided, faces_at
+from photoguard.train.data import Batches, PatchConfig, Reader, Source, faces_at, split_by_name
 
 WEIGHTS = "ddm.safetensors"
 CURVES = {"bce": "BCE", "recovered_128": "PSNR recovered, dB", "encrypted": "PSNR encrypted, dB"}
@@ -363,7 +363,7 @@ def train(
 ) -> Path:
     """Train until config.steps, from the checkpoint in `out` if there is one; returns the weights' path."""
     with loop.placed(device) as place:
-        training, validation = (Reader(pictures) for pictures in divided(sources))
+        training, validation = (Reader(pictures) for pictures in split_by_name(sources))
         run = prepared(config, training, out, place)
         module: nn.Module = run.objective
         if place.gpu if compiled is None else compiled:

@@ -22,8 +22,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from photoguard.methods.avp.losses import ssim
 from photoguard.nets.generator import PRESETS, Generator, GeneratorConfig
+from photoguard.nets.planes import to_planes
+from photoguard.nets.similarity import ssim
 from photoguard.recognizers.sample import sample_picture
 from photoguard.train import loop, records
 from photoguard.train.data import PatchConfig, Reader, Source, listed, patch
@@ -242,7 +243,7 @@ def _cloud(side: int, rng: np.random.Generator) -> NDArray[np.float64]:
 
 
 def _as_tensor(pictures: list[NDArray[np.uint8]]) -> Tensor:
-    return torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).float() / 127.5 - 1
+    return to_planes(np.stack(pictures)).float() / 127.5 - 1
 
 
 def _bounded(config: Config, pictures: _Pictures) -> Config:

@@ -19,9 +19,12 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from photoguard.interruption import graceful_sigint, ignore_sigint
+from photoguard.nets.planes import to_pixels, to_planes
+from photoguard.photos.psnr import psnr as decibels
 from photoguard.train import records
 
 LOG_EVERY = 25  # steps
+MOST_DB = 68.13  # of a PSNR: equal pictures have no finite one
 
 
 @dataclass(frozen=True)
@@ -207,11 +210,10 @@ def share_gradients(parameters: list[nn.Parameter], place: Place) -> None:
 
 def psnr(a: Tensor, b: Tensor) -> Tensor:
     """PSNR of each image of two batches as saved in 8 bits, in dB: (B, 3, H, W) in 0..1 -> (B,)."""
-    a, b = ((x.float().clamp(0, 1) * 255).round() for x in (a, b))
-    error = (a - b).square().mean((1, 2, 3)).clamp(min=1e-2)
-    return 10 * (255**2 / error).log10()
+    pairs = zip(*(to_pixels(x.float() * 255) for x in (a, b)), strict=True)
+    return torch.tensor([min(decibels(one, other), MOST_DB) for one, other in pairs])
 
 
 def as_tensor(pixels: NDArray[np.uint8], device: torch.device) -> Tensor:
     """Pixels (B, H, W, 3) of 0..255 -> (B, 3, H, W) in 0..1, channels last in memory."""
-    return torch.from_numpy(pixels).to(device, non_blocking=True).permute(0, 3, 1, 2).float() / 255
+    return to_planes(pixels).to(device, non_blocking=True).float() / 255

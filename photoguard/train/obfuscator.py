@@ -23,7 +23,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from photoguard import weights
-from photoguard.datasets.labels import Labeled, labeled, parted
+from photoguard.datasets.labels import Labeled, labeled, split_by_hash
 from photoguard.datasets.pictures import Pixels, Reader, Source, listed
 from photoguard.errors import UsageError
 from photoguard.nets import obfuscator as nets
@@ -437,7 +437,7 @@ def main() -> None:
     start, options["start"] = begun(given["start"])
     if start is not None:
         options["joint"] = 0
-    training, validation = parted(data, given["hold_out"])
+    training, validation = split_by_hash(data, given["hold_out"])
     config, out, device = Config(network, **options), given["out"], given["device"]
     train(config, training, validation, out, device, given["workers"], start=start)
 

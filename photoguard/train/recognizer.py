@@ -32,7 +32,7 @@ from photoguard.photos.geometry import TEMPLATE_112X112, similarity
 from photoguard.recognizers import Recognizer
 from photoguard.train import flags, loop, records
 from photoguard.train.chips import SIDE, Batches, ChipConfig, Faces, found
-from photoguard.train.data import Source, divided
+from photoguard.train.data import Source, split_by_name
 
 WEIGHTS = "recognizer.safetensors"
 CURVES = {"away": "1 - cosine, training", "cosine": "cosine, held out", "told_apart": "pairs told apart"}
@@ -313,7 +313,7 @@ def train(
     """Train until config.steps, from the checkpoint in `out` if there is one; returns the weights' path."""
     with loop.placed(device) as place:
         teachers = tuple(recognizers.load(name, folder).to(place.device) for name in config.teachers)
-        training, held_out = divided(sources)
+        training, held_out = split_by_name(sources)
         faces = in_turn(place, lambda: found(training, cache or cache_of_user()))
         seen = in_turn(place, lambda: found(held_out, cache or cache_of_user())) if held_out else faces
         run = prepared(config, teachers, faces, out, place, start)

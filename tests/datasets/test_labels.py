@@ -104,27 +104,27 @@ def test_too_many_values_ask_for_a_bound(pictures, tmp_path, monkeypatch):
 def test_people_are_held_out_by_lot_and_the_same_every_time(tmp_path):
     pictures = listed(Source(write_faces(tmp_path / "faces", 40)))
     data = labels.labeled(pictures, "utkface", ["age>=18"])
-    training, held = labels.parted(data, 15)
-    again = labels.parted(data, 15)[1]
+    training, held = labels.split_by_hash(data, 15)
+    again = labels.split_by_hash(data, 15)[1]
     assert held.pictures == again.pictures and len(held) == 15 and len(training) == 25
     assert not set(held.pictures) & set(training.pictures)
     assert 0.2 < held.labels.mean() < 0.8  # the last in name order would all be children
-    assert set(labels.parted(data, 5)[1].pictures) < set(held.pictures)
+    assert set(labels.split_by_hash(data, 5)[1].pictures) < set(held.pictures)
     with pytest.raises(UsageError, match="held out"):
-        labels.parted(data, 40)
+        labels.split_by_hash(data, 40)
 
 
 def test_nobody_is_in_both_parts(tmp_path):
     for person in "abcdef":
         write_faces(tmp_path / "faces" / person, 4)
     data = labels.labeled(listed(Source(tmp_path / "faces")), "utkface", ["age>=18"])
-    training, held = labels.parted(data, 2)
+    training, held = labels.split_by_hash(data, 2)
     assert len(held) == 8
     assert not {p.group for p in held.pictures} & {p.group for p in training.pictures}
 
 
 def test_what_an_answer_alone_tells():
     known = np.array([0, 0, 1, 1])
-    assert labels.told_by(known, known) == 1
-    assert labels.told_by(known, np.array([0, 1, 0, 1])) == 0.5
-    assert labels.told_by(known, np.array([0, 1, 1, 1])) == pytest.approx((1 + 2 / 3) / 2)
+    assert labels.leakage(known, known) == 1
+    assert labels.leakage(known, np.array([0, 1, 0, 1])) == 0.5
+    assert labels.leakage(known, np.array([0, 1, 1, 1])) == pytest.approx((1 + 2 / 3) / 2)

@@ -362,3 +362,14 @@ def test_a_target_that_appears_meanwhile_is_never_replaced(
         stage.add("a.priv", b"private")
         stage.publish()
     assert (tmp_path / "a.priv").read_text() == "mine"
+
+
+def test_a_stage_of_what_was_done_again_is_removed_and_no_other(tmp_path: Path) -> None:
+    """On a cluster another worker does the photo of one that was killed before anything arrived."""
+    stage = dead(tmp_path, {"a.priv": "first", "a.pub.png": "first"}, decided=True)
+    for name in ("a.priv", "a.pub.png"):
+        (tmp_path / name).write_text("second")
+    assert files.finish_killed_runs(tmp_path, SECRET, {tmp_path / "b.priv"}).left == (stage,)
+    done = {tmp_path / "a.priv", tmp_path / "a.pub.png", tmp_path / "b.priv"}
+    assert files.finish_killed_runs(tmp_path, SECRET, done).left == () and not stage.exists()
+    assert (tmp_path / "a.priv").read_text() == "second"

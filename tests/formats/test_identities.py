@@ -136,3 +136,9 @@ def test_secrets_have_no_face() -> None:
     secret = text.splitlines()[-1]
     shown = repr(mine) + str(mine[0]) + repr(Recipients(passphrase="open sesame")) + repr(to(recipient))
     assert secret not in shown and "sesame" not in shown
+
+
+@pytest.mark.parametrize("text", ["age1\udcff", "ssh-ed25519 \udcff"])
+def test_a_recipient_that_is_not_text_is_a_usage_error(text: str) -> None:
+    with pytest.raises(UsageError, match="not a valid recipient"):
+        parse_recipient(text)

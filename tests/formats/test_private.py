@@ -154,6 +154,49 @@ def test_somebody_known_counts_before_somebody_unknown_and_the_photos_own_file_b
     assert found.files == (one,) and found.made_by is None and "p.a.priv" in found.notices[0]
 
 
+def test_another_photos_file_does_not_stand_in_a_friends_way() -> None:
+    """A friend has only p.friend.priv of it; whoever sees the folder can put another file of his there."""
+    public, whole = sealed(signer=ANA)
+    _, another = sealed(signer=ANA)
+    data = {"p.0.priv": locked(another), "p.friend.priv": locked(whole.granting([1], None))}
+    found = opening.open_private(data, KEYS, None, MAKERS, "p.priv", public.to_bytes())
+    assert [g.number for file in found.files for g in file.grants] == [1]
+    assert found.notices[0].startswith("p.0.priv was passed over: ana made it for another sealing")
+
+
+def test_planted_files_that_take_long_are_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Locked with a passphrase, or for hundreds: each takes seconds, and there may be any number of them."""
+    _, whole = sealed()
+    phrase = identities.seal(whole.to_bytes(), Recipients(passphrase="theirs"))
+    hundred = identities.seal(b"", Recipients(tuple(identities.generate()[1] for _ in range(100))))
+    assert identities.work(phrase) == identities.PASSPHRASE_WORK
+    assert 50 < identities.work(hundred) < 100
+    assert identities.work(locked(whole)) == 1 and identities.work(b"garbage") == 0
+    asked: list[str] = []
+
+    def ask(prompt: str) -> str:
+        asked.append(prompt)
+        return "mine"
+
+    monkeypatch.setattr(opening, "WORK", identities.PASSPHRASE_WORK + 1000)
+    data = {f"p.{n}.priv": phrase for n in range(3)} | {f"p.{n}.priv": hundred for n in range(3, 15)}
+    found = opening.open_private({**data, "p.x.priv": locked(whole)}, KEYS, ask)
+    assert found.files == (whole,) and len(asked) == 1
+    assert [notice.split()[0] for notice in found.notices] == ["p.1.priv", "p.2.priv"]
+    assert all("too many private files" in notice for notice in found.notices)
+
+
+def test_the_photos_own_file_decides_and_one_that_decides_wrongly_is_named() -> None:
+    public, whole = sealed()
+    _, another = sealed()
+    data = {"p.a.priv": locked(whole), "p.priv": locked(another)}
+    with pytest.raises(DamagedError, match=r"^p\.priv belongs to another photo"):
+        opening.open_private(data, KEYS, None, MAKERS, "p.priv", public.to_bytes())
+    data = {"p.0.priv": locked(another), "p.priv": locked(sealed(signer=signing.throwaway())[1])}
+    with pytest.raises(DamagedError, match=r"^p\.0\.priv belongs to another photo"):
+        opening.open_private(data, KEYS, None, MAKERS, "p.priv", public.to_bytes())
+
+
 def test_grants_of_one_sealing_add_up() -> None:
     _, whole = sealed()
     data = {"p.priv": locked(whole.granting([1], None)), "p.ana.priv": locked(whole.granting([2], None))}

@@ -430,13 +430,16 @@ def test_some_faces_get_facts_and_all_get_everything(photoguard: Shell, tmp_path
     public, private = tmp_path / "photo.pub.png", tmp_path / "photo.priv"
     assert THUMBNAIL[:40] not in public.read_bytes()
     friend = tmp_path / "friend.priv"
-    photoguard("grant", private, "--faces", "1", "--metadata", "--to", "self", "-o", friend)
+    done = photoguard("grant", private, "--faces", "1", "--metadata", "--to", "self", "-o", friend)
+    assert "face 1 and the metadata's facts" in done.stdout
+    photoguard("decrypt", public, "--private", friend, "-o", tmp_path / "some.png")
     photoguard(
-        "decrypt", public, "--private", friend, "-o", tmp_path / "some.png", "--parts", tmp_path / "none"
+        "decrypt", public, "--private", friend, "-o", tmp_path / "x.png", "--parts", tmp_path / "none", code=2
     )
+    assert not (tmp_path / "x.png").exists() and not (tmp_path / "none").exists()
     some = (tmp_path / "some.png").read_bytes()
     assert THUMBNAIL[:40] not in some and opened(some).info["Comment"] == "at the lake"
-    assert opened(some).getexif()[0x010F] == "maker" and not list((tmp_path / "none").iterdir())
+    assert opened(some).getexif()[0x010F] == "maker"
     done = photoguard("decrypt", public, "-o", tmp_path / "all.png", "--parts", tmp_path / "parts")
     assert "Photoshop (954 bytes)" in done.stderr
     assert THUMBNAIL in (tmp_path / "all.png").read_bytes()
@@ -444,6 +447,24 @@ def test_some_faces_get_facts_and_all_get_everything(photoguard: Shell, tmp_path
     assert names == ["0001-JFIF.bin", "0002-Photoshop.bin", "0003-comment.bin", "0004-EXIF.bin"]
     assert (tmp_path / "parts" / "0002-Photoshop.bin").read_bytes() == photoshop(0x040C, THUMBNAIL)
     photoguard("decrypt", public, "-o", tmp_path / "2.png", "--parts", tmp_path / "parts", code=8)
+    assert not (tmp_path / "2.png").exists()
+
+
+def test_what_stands_in_the_public_picture_is_not_the_originals(photoguard: Shell, tmp_path: Path) -> None:
+    """Its metadata is nobody's: a stranger can write some without touching a pixel."""
+    photo = tmp_path / "photo.jpg"
+    photo.write_bytes(jpeg())
+    region = ("--faces", "none", "--region", "0,0,20,20")
+    photoguard("encrypt", photo, "--method", "solid", *region)
+    public, friend = tmp_path / "photo.pub.png", tmp_path / "friend.priv"
+    photoguard("grant", tmp_path / "photo.priv", "--no-metadata", "--to", "self", "-o", friend)
+    public.write_bytes(
+        png.with_chunks(public.read_bytes(), [(b"tEXt", b"Comment\0a lie"), (b"eXIf", exif())])
+    )
+    done = photoguard("decrypt", public, "--private", friend, "-o", tmp_path / "friend.png")
+    assert "not in the restored PNG" not in done.stderr
+    found = opened((tmp_path / "friend.png").read_bytes())
+    assert "Comment" not in found.info and not dict(found.getexif())
 
 
 @pytest.mark.parametrize("mode", [0o600, 0o640, 0o777])

@@ -264,4 +264,4 @@ def test_a_jpeg_of_cmyk_loses_its_profile_by_name() -> None:
 def test_the_name_of_the_chunk_is_constant() -> None:
     photo = images.decode(jpeg(icc_profile=icc(P3)), "x")
     chunk = dict(png.list_chunks(images.encode_public(photo, None)))[b"iCCP"]
-    assert chunk.startswith(b"ICC profile\0\0")
+    assert bytes(chunk).startswith(b"ICC profile\0\0")

@@ -84,7 +84,7 @@ def restore(
     found = [body for kind, body in chunks if kind == b"pgRd"]
     require(len(found) < 2, "two pgRd chunks")
     photo = decode(picture)
-    used, passed_over = _of_one_seal(private, mine, known)
+    used, passed_over = _of_one_seal(private, mine, known, found)
     envelopes = found or [file.portable for file in used if file.portable is not None]
     require(bool(envelopes), "the picture has lost its data, and no private file holds it")
     public = env.public_file(envelopes[0])
@@ -110,20 +110,28 @@ def restore(
 
 
 def _of_one_seal(
-    private: list[Private], mine: Sequence[bytes], known: Sequence[bytes]
+    private: list[Private], mine: Sequence[bytes], known: Sequence[bytes], found: Sequence[bytes]
 ) -> tuple[list[Private], list[int]]:
     """The files that the best one's seal binds, and the places of the others."""
 
-    def rank(file: Private) -> int:
+    def rank(place: int) -> tuple[int, bool, bool]:
+        file = private[place]
         signer = b"" if file.seal is None else file.seal.signer
-        return 0 if signer in mine else 1 if signer in known else 2
+        ours = all(_is_of(file, data) for data in found)
+        return (0 if signer in mine else 1 if signer in known else 2), place > 0, not ours
 
     def sealing(file: Private) -> object:
         return file.seal or (file.id, file.fingerprint)  # version 1 has no seal
 
-    best = sealing(min(private, key=rank))  # of equals the first
+    best = sealing(private[min(range(len(private)), key=rank)])  # of equals the first
     used = [file for file in private if sealing(file) == best]
     return used, [place for place, file in enumerate(private) if sealing(file) != best]
+
+
+def _is_of(file: Private, public: bytes) -> bool:
+    if file.seal is None:
+        return file.id == env.public_file(public).id
+    return file.seal.public == sha256(public).digest()
 
 
 def _check_belongs(file: Private, public: Public) -> None:

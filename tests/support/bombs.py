@@ -6,16 +6,18 @@ import io
 import os
 import struct
 import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pillow_heif
 from PIL import Image
 
 from photoguard import methods
 from photoguard.formats import contents as sealed
-from photoguard.formats import envelope
-from photoguard.formats.envelope import PublicFace
-from photoguard.formats.private import Grant, PrivateFile
+from photoguard.formats import envelope, signing
+from photoguard.formats.envelope import PublicFace, PublicFile
+from photoguard.formats.private import Grant, PrivateFile, seal_private
 from photoguard.photos import images
 from photoguard.photos.geometry import Box
 from photoguard.photos.images import Photo
@@ -50,6 +52,7 @@ def flat_png(width: int, height: int, *, depth: int = 8, color: int = 2, before:
 
 def saved(kind: str, width: int, height: int, **options: object) -> bytes:
     """A gray picture as Pillow writes it."""
+    pillow_heif.register_heif_opener()
     out = io.BytesIO()
     mode = str(options.pop("mode", "RGB"))
     Image.new(mode, (width, height), 128 if mode == "L" else (128,) * len(mode)).save(out, kind, **options)
@@ -78,22 +81,37 @@ def sparse(path: Path, size: int, head: bytes = b"age-encryption.org/v1\n") -> P
 
 
 def sealed_pair(
-    photo: Photo, boxes: list[Box], content: bytes, check: bytes, method: str = "solid", feature: bytes = b""
-) -> tuple[bytes, PrivateFile]:
-    """A public picture whose every box holds the same sealed bytes, and what opens it."""
-    facts = sealed.pack_metadata(photo, "bomb.png", exact=False)
-    faces = [PublicFace(box, method) for box in boxes]
-    public, keys = envelope.seal(photo.width, photo.height, faces, facts, [content] * len(boxes))
-    grants = tuple(Grant(n, key, check, feature) for n, key in enumerate(keys[1:], start=1))
+    photo: Photo, boxes: list[Box], content: bytes, check: bytes, method: str = "solid", feature: bytes = b"",
+    version: int = 1,
+) -> tuple[bytes, PrivateFile]:  # fmt: skip
+    """A public picture whose every box holds the same sealed bytes, and what opens it.
+
+    Version 1 allows covers of larger area, and so more work.
+    """
+    faces = tuple(PublicFace(box, method, "plain" if version > 1 else "") for box in boxes)
+    contents = [b"metadata", *[content] * len(boxes), *[b"everything"] * (version - 1)]
+    keys = [os.urandom(32) for _ in contents]
+    empty = PublicFile(os.urandom(16), photo.width, photo.height, faces, (), version)
+    public = envelope._seal(empty, keys, contents)
+    grants = tuple(Grant(n, keys[n], check, feature) for n in range(1, len(boxes) + 1))
     picture = images.encode_public(photo, public.to_bytes())
-    return picture, PrivateFile(public.photo_id, sealed.fingerprint(photo), keys[0], grants)
+    fingerprint = sealed.fingerprint(photo, version)
+    if version > 1:
+        made = seal_private(public, fingerprint, keys, grants, signing.throwaway(), portable=False)
+        return picture, replace(made, metadata_key=None, everything_key=None)
+    return picture, PrivateFile(public.photo_id, fingerprint, None, grants)
 
 
-def stacked(count: int, side: int = 4000) -> tuple[bytes, PrivateFile]:
+def stacked(count: int, side: int = 4000, version: int = 1) -> tuple[bytes, PrivateFile]:
     """`count` faces that all are one box as large as the photo: 2 KB each, and side^2 pixels of work."""
     patch = np.zeros((side, side, 3), np.uint8)
-    content = sealed.pack_face(b"W" + saved_patch(patch), None)
-    return sealed_pair(Photo(patch), [Box(0, 0, side, side)] * count, content, methods.digest(patch))
+    content, boxes = sealed_face(b"W" + saved_patch(patch), version), [Box(0, 0, side, side)] * count
+    return sealed_pair(Photo(patch), boxes, content, methods.digest(patch), version=version)
+
+
+def sealed_face(content: bytes, version: int = 1) -> bytes:
+    """What a face's carrier holds, without alpha."""
+    return envelope.pack({"kind": "face"}, [content, b""], version)
 
 
 def saved_patch(patch: np.ndarray) -> bytes:

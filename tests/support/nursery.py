@@ -22,7 +22,8 @@ from photoguard.cli import main
 
 main.app = typer.main.get_command(main.app)
 PIL.Image.init()
-with contextlib.redirect_stderr(io.StringIO()), contextlib.suppress(SystemExit):
+quiet = contextlib.redirect_stderr(io.StringIO()), contextlib.redirect_stdout(io.StringIO())
+with quiet[0], quiet[1], contextlib.suppress(SystemExit):
     main.app(["inspect", "/nowhere", "--json"])  # loads what typer loads late
 
 def child(order):
@@ -108,7 +109,8 @@ class Nursery:
         """Run one command; `die_at` kills it before its n-th change of the folder `within`."""
         for path, text in zip(self.streams, (typed, "", ""), strict=True):
             path.write_text(text)
-        env = {"HOME": str(self.home), "XDG_CONFIG_HOME": str(self.home / ".config")}
+        # What a test sets meanwhile counts too.
+        env = {**os.environ, "HOME": str(self.home), "XDG_CONFIG_HOME": str(self.home / ".config")}
         order: dict[str, Any] = {
             "args": [str(arg) for arg in args], "env": env, "cwd": str(cwd or self.home.parent),
             "before": before, "streams": list(map(str, self.streams)),

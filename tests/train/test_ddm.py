@@ -64,7 +64,7 @@ def losses(out):
 
 
 def test_people_are_either_trained_on_or_held_out(faces):
-    training, validation = data.divided((faces,))
+    training, validation = data.split_by_name((faces,))
     assert {p.group for p in training} == {"a", "b", "c"} and {p.group for p in validation} == {"d"}
     assert len(training) == 9 and len(validation) == 3
 
@@ -73,8 +73,8 @@ def test_a_zip_is_read_in_place(faces, tmp_path):
     with zipfile.ZipFile(tmp_path / "faces.zip", "w") as archive:
         for file in faces.path.rglob("*.png"):
             archive.write(file, file.relative_to(faces.path))
-    zipped, _ = data.divided((data.Source(tmp_path / "faces.zip", 1),))
-    folder, _ = data.divided((faces,))
+    zipped, _ = data.split_by_name((data.Source(tmp_path / "faces.zip", 1),))
+    folder, _ = data.split_by_name((faces,))
     for a, b in zip(zipped, folder, strict=True):
         assert (data.Reader([a]).read(0) == data.Reader([b]).read(0)).all()
 
@@ -82,7 +82,7 @@ def test_a_zip_is_read_in_place(faces, tmp_path):
 @pytest.mark.parametrize("hold_out", [4, 5, -1])
 def test_holding_out_everybody_is_refused(faces, hold_out):
     with pytest.raises(UsageError, match="held out"):
-        data.divided((dataclasses.replace(faces, hold_out=hold_out),))
+        data.split_by_name((dataclasses.replace(faces, hold_out=hold_out),))
 
 
 def test_no_pictures_at_all(tmp_path):
@@ -126,7 +126,7 @@ def test_crops_are_cut_around_the_largest_certain_face(tmp_path, monkeypatch):
 
 
 def test_a_batch_depends_on_seed_rank_and_step_alone(faces):
-    reader = data.Reader(data.divided((faces,))[0])
+    reader = data.Reader(data.split_by_name((faces,))[0])
     batches = data.Batches(reader, TINY.patches, seed=3)
     first, _ = batches[5]
     batches[4], batches[9]

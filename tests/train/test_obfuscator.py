@@ -18,7 +18,7 @@ from support.obfuscators import PLAIN, TINY, players, write_faces
 from support.places import PATHS
 
 from photoguard import weights
-from photoguard.datasets.labels import labeled, parted
+from photoguard.datasets.labels import labeled, split_by_hash
 from photoguard.datasets.pictures import Reader, Source, listed
 from photoguard.errors import UnreadableError, UsageError
 from photoguard.train import loop, records
@@ -29,7 +29,7 @@ SHORT = page.Config(TINY, joint=3, first=2, steps=10, settle=2, batch=8, restart
 
 def faces(folder, count=40):
     data = labeled(listed(Source(write_faces(folder, count))), "utkface", ["age>=18", "gender", "race"])
-    return parted(data, 8)
+    return split_by_hash(data, 8)
 
 
 def small(config, data):

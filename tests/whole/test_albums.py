@@ -125,8 +125,16 @@ def test_photos_without_a_face(photoguard: Shell, tmp_path: Path, policy: str, c
 def test_a_damaged_journal_key_says_what_to_do(photoguard: Shell, album: Path) -> None:
     photoguard("encrypt", album, "-r", "-o", "out", *BY_HAND)
     (key,) = album.parent.rglob("journal.key")
-    key.write_text("no key")
-    assert "remove it" in photoguard("encrypt", album, "-r", "-o", "out", *BY_HAND, code=6).stderr
+    for text in ("no key", "00", "00" * 100):
+        key.write_text(text)
+        assert "remove it" in photoguard("encrypt", album, "-r", "-o", "out", *BY_HAND, code=6).stderr
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
+def test_a_name_that_is_not_text_is_worked_on_and_found_finished(photoguard: Shell, tmp_path: Path) -> None:
+    photo(tmp_path / "album" / "\udcff\n.png")
+    photoguard("encrypt", tmp_path / "album", *BY_HAND)
+    assert "1 finished by an earlier run" in photoguard("encrypt", tmp_path / "album", *BY_HAND).stderr
 
 
 def test_planted_journals_in_a_run(photoguard: Shell, album: Path) -> None:

@@ -117,7 +117,7 @@ def test_the_journal_of_an_address_lies_at_home(box: Path, tmp_path: Path) -> No
     again = batch.Journal(b"k" * 32, b"solid", tmp_path / "home")
     assert again.finished(task) is None, "a torn upload is not taken for whole"
     (task,) = again.begin([task])
-    assert task.fresh and left_behind(task) is None and may_replace(task)
+    assert task.fresh and left_behind(task, None) is None and may_replace(task)
     again.done(task, task.certain)
     assert batch.Journal(b"k" * 32, b"solid", tmp_path / "home").finished(task)
     assert not (box / NAME).exists()

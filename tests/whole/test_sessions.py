@@ -48,7 +48,7 @@ def test_a_photo_is_protected_and_restored(photoguard: Shell, portrait: Path) ->
     face = (slice(60, 175), slice(180, 268))
     assert np.abs(covered[face].astype(int) - original[face]).mean() > 30
     assert np.array_equal(covered[250:], original[250:]), "what is no face stays as it is"
-    assert private.stat().st_size < 1100  # 224 of them seal it
+    assert private.stat().st_size < 1200  # 224 of them seal it
 
     photoguard("decrypt", public)
     restored = pixels(portrait.with_name("portrait.restored.png"))

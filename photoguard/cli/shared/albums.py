@@ -160,6 +160,15 @@ def without_outputs(voice: Voice, inputs: list[Path]) -> list[Path]:
     return left
 
 
+def speak_of_others(voice: Voice, inputs: Sequence[Path], chosen: batch.Selection) -> None:
+    """Say how many files of the folders are no photos that can be read, by their endings."""
+    others = batch.no_photos(inputs, chosen)
+    found = Counter(path.suffix.lower() or "without an ending" for path in others)
+    if found:
+        kinds = ", ".join(f"{count} {files.shown(kind)}" for kind, count in found.most_common())
+        voice.note(f"note: files that are not read as photos, left alone: {kinds}")
+
+
 def journal_for(voice: Voice, settings: str, by_content: bool, dry_run: bool) -> batch.Journal | None:
     """The journal of a run with these settings, where the user's secret for journals can be had."""
     from platformdirs import user_state_path
@@ -221,6 +230,7 @@ def work_through(
     with interruptible as stopping, voice.bar(len(album.tasks), "photo") as bar:
         for outcome in outcomes(album, work, stopping, voice.warn):
             if outcome.error is not None and not album.many:
+                outcome.error.about = {"source": str(outcome.task.source)}
                 raise outcome.error
             tally.add(outcome, album.no_face)
             _tell(voice, outcome, album, show)
@@ -230,9 +240,7 @@ def work_through(
     if stopping():
         raise KeyboardInterrupt
     if tally.errors:
-        hints = dict.fromkeys(error.hint for error in tally.errors if error.hint)
-        failed = f"{len(tally.errors)} of {len(album.tasks)} photos failed"
-        raise BatchError(failed, "\nhint: ".join(hints))
+        raise BatchError(f"{len(tally.errors)} of {len(album.tasks)} photos failed")
 
 
 def outcomes(
@@ -274,7 +282,10 @@ def _tell(voice: Voice, outcome: Outcome, album: Album, show: Callable[[dict[str
         )
     elif outcome.result is not None:
         record = outcome.result.record
-        voice.result(f"{source}: done" if "outputs" in record else show(record), record)
+        text = f"{source}: done" if "outputs" in record else show(record)
+        voice.result(text.partition("\n")[0] if voice.quiet else text, record)
+        for line in _details(record):
+            voice.detail(line)
         for notice in outcome.result.notices:
             voice.note(f"note: {source}: {notice}")
     elif outcome.error is not None and _faceless(outcome.error) and album.no_face is not NoFace.error:
@@ -284,7 +295,18 @@ def _tell(voice: Voice, outcome: Outcome, album: Album, show: Callable[[dict[str
         error = {"error": str(outcome.error), "hint": outcome.error.hint, "exit": outcome.error.exit_code}
         voice.result("", {"source": str(outcome.task.source), **error})
     elif outcome.error is not None:
-        voice.error(str(outcome.error))
+        complain(outcome.error)
+
+
+def _details(record: dict[str, Any]) -> list[str]:
+    """What the curious are told of a photo: its covers one by one, or what is known of the original."""
+    covers = [
+        f"  cover {number}: {width} x {height} at {x},{y}, {record['method']}"
+        for number, (x, y, width, height) in enumerate(record.get("covers", ()), start=1)
+    ]
+    if record.get("name"):
+        covers.append(f"  the original was called {files.shown(record['name'])}")
+    return covers
 
 
 class Tally:
@@ -330,6 +352,7 @@ def one_by_one(voice: Voice, what: str, paths: list[Path], work: Callable[[int],
             work(number)
         except PhotoguardError as error:
             if len(paths) == 1:
+                error.about = {what: str(paths[number])}
                 raise
             if voice.json:
                 told = {"error": str(error), "hint": error.hint, "exit": error.exit_code}

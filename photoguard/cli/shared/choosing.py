@@ -73,7 +73,7 @@ def look(source: Path, options: Options) -> tuple[Photo, Choice]:
     from photoguard.photos import images
 
     data = limits.read_picture(source, options.max_pixels)
-    photo = images.decode(data, files.shown(source), options.max_pixels)
+    photo = images.decode(data, files.shown(source), options.max_pixels, options.first_frame)
     return photo, protect.choose(photo, options)
 
 
@@ -85,7 +85,7 @@ def counter(options: Options) -> Callable[[Path], dict[str, int]]:
 
         _, choice = look(source, options)
         if not choice.boxes:
-            raise protect.no_face(source)
+            raise protect.nothing_to_cover(source, choice.found, options)
         return choice.counts
 
     return count

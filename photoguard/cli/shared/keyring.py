@@ -12,14 +12,16 @@ from photoguard.cli.shared import known
 from photoguard.cli.shared.identity_files import (
     PUBLIC,
     SIGN,
+    Answers,
     beside,
     default_identity,
     guard_folder,
     is_locked,
     keys_of,
-    make_identity,
+    old_identities,
     signer_beside,
 )
+from photoguard.cli.shared.identity_making import make_identity
 from photoguard.cli.shared.voice import Voice, ask_passphrase, new_passphrase
 from photoguard.errors import (
     DamagedError,
@@ -35,6 +37,7 @@ from photoguard.formats.identities import Identity, Recipients
 from photoguard.formats.signing import Signer
 
 UNWRITTEN_PATIENCE = 50  # hundredths of a second that a run may take between making a file and filling it
+JOURNAL_KEY = 32  # bytes
 LEARNED = "learned"  # in place of a key model's file: the default one
 
 
@@ -51,6 +54,7 @@ def own_recipients(voice: Voice) -> list[str]:
         made = make_identity(path, secret=tidied(path.parent, voice))
         voice.note(f"Made your identity: {files.shown(path)} (recipient {made.recipients[0]})")
         voice.note("Back it up, for instance on a USB stick: without it nobody can restore your photos.")
+        voice.note("`photoguard keygen --recovery FILE` makes a spare key for a safe place.")
     return list(keys_of(path).recipients)
 
 
@@ -101,13 +105,16 @@ def chosen_recipients(to: Sequence[str], passphrase: bool, voice: Voice) -> Reci
 
 
 def load_identities(key: Path | None, voice: Voice) -> list[Identity]:
-    """The identities to open with; none when there is no default one."""
-    path = key or default_identity()
-    if key is None and not path.exists():
+    """The identities to open with: the one named, or yours with those before it; none when there is none."""
+    if key is None and not default_identity().exists():
         return []
-    data = files.read_file(path, limits.KEYS)
-    _warn_of_readers(path, voice)
-    return identities.parse_identities(data, ask_passphrase)
+    answers = Answers()
+    found: list[Identity] = []
+    for path in [key] if key else [default_identity(), *old_identities(default_identity())]:
+        data = files.read_file(path, limits.KEYS)
+        _warn_of_readers(path, voice)
+        found += identities.parse_identities(answers.unlocked(path, data), ask_passphrase)
+    return found
 
 
 def _warn_of_readers(path: Path, voice: Voice) -> None:
@@ -124,18 +131,21 @@ def journal_key(voice: Voice, make: bool = True) -> bytes | None:
             if not make:
                 return None
             guard_folder(path.parent)
-            files.write_secret(path, f"{secrets.token_hex(32)}\n")
+            files.write_secret(path, f"{secrets.token_hex(JOURNAL_KEY)}\n")
     except OutputExistsError:
         pass  # another run made it this moment
     except UnwritableError as error:
         voice.note(f"note: a run that is cut off can be neither continued nor cleaned up after: {error}")
         return None
     try:
-        return bytes.fromhex(files.read_file(path, limits.KEYS).decode("ascii", "replace").strip())
+        key = bytes.fromhex(files.read_file(path, limits.KEYS).decode("ascii", "replace").strip())
     except ValueError:
+        key = b""
+    if len(key) != JOURNAL_KEY:
         raise DamagedError(
             f"{files.shown(path)} is damaged", "remove it; runs that were cut off then go on with --force"
-        ) from None
+        )
+    return key
 
 
 def _forget_unwritten(path: Path) -> None:

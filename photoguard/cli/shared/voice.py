@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, ParamSpec, TextIO
 
-from photoguard.errors import PhotoguardError, UsageError
+from photoguard.errors import BatchError, PhotoguardError, UsageError
 
 P = ParamSpec("P")
 
@@ -40,10 +40,14 @@ class Voice:
     json: bool = False
     quiet: bool = False
     verbose: bool = False
+    aside: bool = False  # results go to standard error, because a picture goes to standard output
 
     def result(self, text: str, record: dict[str, Any]) -> None:
         """A result: one line of JSON for a script, text for a person."""
-        _say(json.dumps(record, sort_keys=True) if self.json else text, sys.stdout)
+        _say(
+            json.dumps(record, sort_keys=True) if self.json else text,
+            sys.stderr if self.aside else sys.stdout,
+        )
 
     def note(self, text: str) -> None:
         """Something a person should know."""
@@ -58,10 +62,6 @@ class Voice:
     def warn(self, text: str) -> None:
         """Something that is said even when quiet."""
         _say(f"warning: {text}", sys.stderr)
-
-    def error(self, text: str) -> None:
-        """One failure among many; the others go on."""
-        _say(f"error: {text}", sys.stderr)
 
     def counter(self, unit: str) -> Callable[[int, int], None]:
         """A bar for work that reports (done, total); a new total starts a new bar."""
@@ -92,7 +92,8 @@ class Voice:
                 shown = dict(figures)
                 read = shown.pop("bytes", 0)
                 seconds = line.format_dict["elapsed"]
-                shown["MB/s"] = f"{read / 1e6 / seconds:.1f}" if seconds else "-"
+                if seconds and read / 1e6 / seconds >= 0.05:  # less would be shown as 0.0
+                    shown["MB/s"] = f"{read / 1e6 / seconds:.1f}"
                 line.set_postfix(shown, refresh=False)
                 line.update(count)
 
@@ -113,6 +114,9 @@ def guarded(command: Callable[P, None]) -> Callable[P, None]:
         try:
             command(*args, **kwargs)
         except PhotoguardError as error:
+            if kwargs.get("json") and not isinstance(error, BatchError):  # its failures were told one by one
+                told = {"error": str(error), "hint": error.hint, "exit": error.exit_code}
+                _say(json.dumps({**error.about, **told}, sort_keys=True), _results(kwargs))
             complain(error)
             code = error.exit_code
             _trace(kwargs)
@@ -137,6 +141,11 @@ def guarded(command: Callable[P, None]) -> Callable[P, None]:
     return run
 
 
+def _results(kwargs: dict[str, Any]) -> TextIO:
+    """Where results go: beside a picture on standard output there is no room for them."""
+    return sys.stderr if str(kwargs.get("output")) in ("-", "/dev/stdout", "/dev/fd/1") else sys.stdout
+
+
 def _trace(kwargs: dict[str, Any]) -> None:
     """The call stack without the error's text and without local variables: either may hold a secret."""
     if kwargs.get("debug"):
@@ -149,13 +158,24 @@ def _trace(kwargs: dict[str, Any]) -> None:
 def ask_passphrase(prompt: str) -> str:
     """A passphrase from the terminal, or from one line of standard input in a script."""
     if not sys.stdin.isatty():
-        line = sys.stdin.readline()
+        try:
+            line = sys.stdin.readline()
+        except UnicodeDecodeError:  # some locales are strict, others give half characters
+            line = "\udcff"
         if not line.strip("\r\n"):
             raise UsageError("a passphrase is needed", "run in a terminal, or give it on standard input")
-        return line.rstrip("\r\n")
+        return _text(line.rstrip("\r\n"))
     from getpass import getpass
 
-    return getpass(f"{prompt}: ")
+    return _text(getpass(f"{prompt}: "))
+
+
+def _text(typed: str) -> str:
+    try:
+        typed.encode()
+    except UnicodeEncodeError:
+        raise UsageError("the passphrase is not valid UTF-8", "type it in this terminal") from None
+    return typed
 
 
 def new_passphrase(prompt: str) -> str:

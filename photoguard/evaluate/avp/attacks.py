@@ -1,4 +1,4 @@
-"""What strangers try on AVP's pictures: learning from known pairs, and drawing a face from its template."""
+"""What attackers try on AVP's pictures: learning from known pairs, and drawing a face from its template."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from photoguard.evaluate.common.metrics import cosines, mean_ssim
-from photoguard.evaluate.common.networks import Restorer, Training, answers, train
-from photoguard.evaluate.common.recognition import as_pixels, standard
+from photoguard.evaluate.common.networks import Restorer, Training, as_inputs, as_pixels, predict, train
+from photoguard.evaluate.common.recognition import standard
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from photoguard.evaluate.ddm.covers import Pixels
+    from photoguard.nets.planes import Pixels
 
     class Embeds(Protocol):
         """A recognizer, or what stands before one."""
@@ -66,9 +66,8 @@ def paired_data(
     scale = standard(encrypted)
     torch.manual_seed(seed)
     net = _Painter(Restorer(width=width), originals.mean(0))
-    targets = originals.transpose(0, 3, 1, 2).astype(np.float32) / 255
-    train(net, scale(encrypted), targets, F.mse_loss, how, seed, "cpu")
-    return _stolen(as_pixels(answers(net, scale(unseen), "cpu")), truth, originals.mean(0), judge)
+    train(net, scale(encrypted), as_inputs(originals), F.mse_loss, how, seed, "cpu")
+    return _stolen(as_pixels(predict(net, scale(unseen), "cpu")), truth, originals.mean(0), judge)
 
 
 def blindly(guess: Pixels, truth: Pixels, judge: Judge) -> Stolen:
@@ -146,7 +145,6 @@ def inverted(
     """
     torch.manual_seed(seed)
     net = Inverter(embeddings.shape[1], *faces.shape[1:3])
-    targets = faces.transpose(0, 3, 1, 2).astype(np.float32) / 255
     known, asked = (one[:, :, None, None] for one in (embeddings, templates))
-    train(net, known, targets, F.mse_loss, how, seed, "cpu")
-    return _stolen(as_pixels(answers(net, asked, "cpu")), truth, faces.mean(0), judge)
+    train(net, known, as_inputs(faces), F.mse_loss, how, seed, "cpu")
+    return _stolen(as_pixels(predict(net, asked, "cpu")), truth, faces.mean(0), judge)

@@ -9,7 +9,7 @@ import numpy as np
 
 from photoguard.errors import UnreadableError
 from photoguard.evaluate.common.faces import Faces
-from photoguard.evaluate.common.lfw import landmarks
+from photoguard.evaluate.common.lfw import landmarks, person_of
 from photoguard.evaluate.common.metrics import Interval, proportion
 
 if TYPE_CHECKING:
@@ -45,12 +45,12 @@ class People:
     probes: Faces
     enrolled: NDArray[np.int64]
     """Which of the probes take their turn in the gallery"""
-    strangers: Faces
+    others: Faces
     """Everybody else who takes part: the gallery"""
     pairs: tuple[tuple[int, int, bool], ...]
-    """Verification pairs, by number among the strangers"""
+    """Verification pairs, by number among the others"""
     encrypted: NDArray[np.int64]
-    """Which of the strangers are there in encrypted form too"""
+    """Which of the others are there in encrypted form too"""
 
 
 def people_of(
@@ -66,20 +66,20 @@ def people_of(
     chosen = sorted(rng.choice(sorted(many), PROBES, replace=False).tolist())
     probes = [name for person in chosen for name in many[person][: crowd.per_person]]
     turns = [count for person in chosen for count in range(len(many[person][: crowd.per_person]))]
-    labels = [chosen.index(_person(name)) for name in probes]
+    labels = [chosen.index(person_of(name)) for name in probes]
     enrolled = [at for at, turn in enumerate(turns) if crowd.enrolled is None or turn < crowd.enrolled]
     pairs = _pairs(lfw, set(chosen), crowd.pairs)
     if crowd.gallery is None:
-        others = [name for name in lfw.names if _person(name) not in chosen]
+        others = [name for name in lfw.names if person_of(name) not in chosen]
     else:
         others = sorted({name for pair in pairs for name in pair[:2]})
     number = {name: at for at, name in enumerate(others)}
     count = len(others) if crowd.gallery is None else min(crowd.gallery, len(others))
-    known = {person: at for at, person in enumerate(sorted({_person(name) for name in others}))}
+    known = {person: at for at, person in enumerate(sorted({person_of(name) for name in others}))}
     return People(
         probes=whole(lfw, probes, labels, cache, progress),
         enrolled=np.array(enrolled, np.int64),
-        strangers=whole(lfw, others, [known[_person(name)] for name in others], cache, progress),
+        others=whole(lfw, others, [known[person_of(name)] for name in others], cache, progress),
         pairs=tuple((number[first], number[second], same) for first, second, same in pairs),
         encrypted=np.sort(rng.permutation(len(others))[:count]),
     )
@@ -91,15 +91,11 @@ def _pairs(lfw: Lfw, excluded: set[str], count: int) -> list[tuple[str, str, boo
         (pair.first, pair.second, pair.same)
         for fold in lfw.folds
         for pair in fold
-        if not {_person(pair.first), _person(pair.second)} & excluded
+        if not {person_of(pair.first), person_of(pair.second)} & excluded
     ]
     half = [[pair for pair in found if pair[2] == same] for same in (True, False)]
     wanted = min(count // 2, *map(len, half))
     return [group[at] for group in half for at in np.linspace(0, len(group) - 1, wanted).astype(int)]
-
-
-def _person(name: str) -> str:
-    return name.partition("/")[0]
 
 
 def whole(
@@ -127,11 +123,11 @@ def identified(people: People, probes: Embeddings, enrolled: Embeddings, gallery
     """Sec. 4.1: each enrolled photo joins the gallery in turn, and its person's other photos look for it.
 
     `probes` are the embeddings of all probe photos, `enrolled` those of what stands for the enrolled ones,
-    and `gallery` those of the strangers, the latter two open or encrypted.
+    and `gallery` those of the others, the latter two open or encrypted.
     """
-    best_stranger = (probes @ gallery.T).max(1)
+    best_other = (probes @ gallery.T).max(1)
     own = probes @ enrolled.T  # (probes, enrolled)
     tested = people.probes.labels[:, None] == people.probes.labels[people.enrolled][None]
     tested[people.enrolled, np.arange(len(people.enrolled))] = False  # a photo does not look for itself
-    hits = int(((own > best_stranger[:, None]) & tested).sum())
+    hits = int(((own > best_other[:, None]) & tested).sum())
     return Named(proportion(hits, int(tested.sum())), hits, int(tested.sum()))

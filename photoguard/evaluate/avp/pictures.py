@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from photoguard.evaluate.ddm.covers import Pixels
+    from photoguard.nets.planes import Pixels
 
 GAP, LINE = 4, 14  # pixels between pictures, and a line of text
 INK, COLORS = "#333333", ("#d62728", "#2ca02c", "#1f77b4")

@@ -7,14 +7,17 @@ import json
 import time
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from PIL import Image
 
 from photoguard.evaluate.common.metrics import cosines, ssim
+from photoguard.methods.avp.chips import TOGETHER
 from photoguard.methods.avp.target import resemblance, view
+from photoguard.nets.planes import to_pixels, to_planes
+from photoguard.recognizers.sample import sample_chip
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -22,19 +25,16 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from photoguard.evaluate.avp.keys import Keys
     from photoguard.evaluate.avp.people import Crowd, People
-    from photoguard.evaluate.avp.ways import Aim
+    from photoguard.evaluate.common.keys import Keys
     from photoguard.evaluate.common.networks import Training
-    from photoguard.evaluate.ddm.covers import Pixels
-    from photoguard.methods.avp.search import Fast, Found
+    from photoguard.evaluate.common.ways import Way
+    from photoguard.nets.planes import Pixels
     from photoguard.recognizers import Recognizer, Spec
-
-BATCH = 8  # faces in one search
 
 
 @dataclass(frozen=True)
-class Size:
+class AvpSize:
     """How much work each part may be."""
 
     crowd: Crowd
@@ -60,21 +60,18 @@ class Size:
     invert: Training
 
 
-class Way(Protocol):
-    """One way of encrypting chips for a recognizer, and of undoing it."""
+@dataclass(frozen=True)
+class Table1:
+    """The columns of the paper's Table 1, and what they cost."""
 
-    @property
-    def search(self) -> Fast:
-        """How it searches."""
-        ...
-
-    def encrypt(self, faces: Pixels, aim: Aim) -> list[Found]:
-        """Search for each face (N, H, W, 3) a picture that the target of `aim` takes for it."""
-        ...
-
-    def decrypt(self, chips: Pixels) -> Pixels:
-        """What the owner's key gives back of saved chips."""
-        ...
+    faces: int
+    ssim_e: float
+    ssim_d: float
+    cosine: float
+    worst: float
+    """The lowest cosine"""
+    steps: float
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -91,28 +88,28 @@ class Made:
     seconds: NDArray[np.float64]
     """Processor time, of one thread"""
 
-    def figures(self) -> dict[str, float]:
-        """The columns of Table 1, and what they cost."""
-        return {
-            "faces": len(self.chips),
-            "ssim_e": float(self.ssim_e.mean()),
-            "ssim_d": float(self.ssim_d.mean()),
-            "cosine": float(self.cosine.mean()),
-            "worst": float(self.cosine.min()),
-            "steps": float(self.steps.mean()),
-            "seconds": float(self.seconds.mean()),
-        }
+    def figures(self) -> Table1:
+        """The means over all faces."""
+        return Table1(
+            faces=len(self.chips),
+            ssim_e=float(self.ssim_e.mean()),
+            ssim_d=float(self.ssim_d.mean()),
+            cosine=float(self.cosine.mean()),
+            worst=float(self.cosine.min()),
+            steps=float(self.steps.mean()),
+            seconds=float(self.seconds.mean()),
+        )
 
 
 @dataclass(frozen=True)
-class Setting:
+class AvpSetting:
     """Everything that the parts share."""
 
     out: Path
-    size: Size
+    size: AvpSize
     people: People
-    read: dict[str, Recognizer]
-    """The recognizers; the first takes part in everything"""
+    recognizers: dict[str, Recognizer]
+    """The first takes part in everything"""
     thresholds: dict[str, float]
     """The cosine from which each of them says "same", from LFW's pairs"""
     judge: str
@@ -125,12 +122,12 @@ class Setting:
     @property
     def main(self) -> Recognizer:
         """The first recognizer."""
-        return next(iter(self.read.values()))
+        return next(iter(self.recognizers.values()))
 
     @property
     def watching(self) -> tuple[Watching, float]:
         """The judge, ready for the first recognizer's chips, and its threshold."""
-        judge = self.read[self.judge]
+        judge = self.recognizers[self.judge]
         return Watching(judge, self.main.spec), self.thresholds[self.judge]
 
 
@@ -146,7 +143,7 @@ class Watching:
         return self.recognizer.embed_pixels(seen_by(chips, self.cut, self.recognizer.spec))
 
 
-def made(setting: Setting, name: str, way: Way, faces: Pixels, recognizer: Recognizer) -> Made:
+def made(setting: AvpSetting, name: str, way: Way, faces: Pixels, recognizer: Recognizer) -> Made:
     """Encrypt faces, or read what an earlier run encrypted under this `name` by the same search.
 
     Each chip is a PNG in `out`/chips; everything is measured on what these files hold.
@@ -154,8 +151,8 @@ def made(setting: Setting, name: str, way: Way, faces: Pixels, recognizer: Recog
     signature = hashlib.sha256(repr(way.search).encode()).hexdigest()[:8]
     folder = setting.out / "chips" / f"{name}-{signature}"
     folder.mkdir(parents=True, exist_ok=True)
-    for start in range(0, len(faces), BATCH):
-        numbers = range(start, min(start + BATCH, len(faces)))
+    for start in range(0, len(faces), TOGETHER):
+        numbers = range(start, min(start + TOGETHER, len(faces)))
         missing = [number for number in numbers if not (folder / f"{number:05d}.json").is_file()]
         if missing:
             began = time.process_time()
@@ -165,7 +162,7 @@ def made(setting: Setting, name: str, way: Way, faces: Pixels, recognizer: Recog
                 Image.fromarray(one.pixels).save(folder / f"{number:05d}.png")
                 note = {"steps": one.steps, "seconds": one.steps * each}
                 (folder / f"{number:05d}.json").write_text(json.dumps(note))
-        if len(faces) > 4 * BATCH and start % (10 * BATCH) == 0:
+        if len(faces) > 4 * TOGETHER and start % (10 * TOGETHER) == 0:
             setting.say(f"{name}: {numbers.stop} of {len(faces)}")
     chips = np.stack([np.asarray(Image.open(folder / f"{number:05d}.png")) for number in range(len(faces))])
     notes = [json.loads((folder / f"{number:05d}.json").read_text()) for number in range(len(faces))]
@@ -196,16 +193,15 @@ def seen_by(chips: Pixels, cut: Spec, other: Spec) -> Pixels:
     """Chips that were cut for one recognizer as another one's chips."""
     look = view(cut, other)
     with torch.no_grad():
-        shown = look(tensor(chips)).round().clamp(0, 255)
-    return pixels(shown)
+        return to_pixels(look(to_planes(chips).float()))
 
 
-def tensor(pictures: Pixels) -> torch.Tensor:
-    """(N, H, W, 3) of 8 bits to (N, 3, H, W) of 0..255."""
-    return torch.from_numpy(np.ascontiguousarray(pictures.transpose(0, 3, 1, 2), np.float32))
+def portrait_chip(spec: Spec) -> Pixels:
+    """NASA's portrait as a recognizer wants it, (1, height, width, 3)."""
+    return to_pixels(sample_chip(spec))
 
 
-def pixels(pictures: torch.Tensor) -> Pixels:
-    """And back, rounded."""
-    whole = pictures.detach().round().clamp(0, 255).to(torch.uint8)
-    return np.ascontiguousarray(whole.permute(0, 2, 3, 1).cpu().numpy())
+def some_faces(setting: AvpSetting, count: int) -> Pixels:
+    """The first enrolled faces as the first recognizer wants them."""
+    people = setting.people
+    return people.probes.at(people.enrolled[:count]).chips(setting.main.spec)

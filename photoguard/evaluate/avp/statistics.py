@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from photoguard.evaluate.ddm.covers import Pixels
+    from photoguard.nets.planes import Pixels
 
 PAIRS = 3000  # adjacent pixels, as in A.1.2
 DIRECTIONS = {"horizontal": (0, 1), "vertical": (1, 0), "diagonal": (1, 1)}

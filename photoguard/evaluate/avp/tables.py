@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from photoguard.evaluate.avp.targets import targets
-from photoguard.evaluate.ddm.tables import interval, percent, table
+from photoguard.evaluate.common.markdown import interval, number, percent, table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,9 +57,8 @@ def by_part(rows: dict[str, Any]) -> dict[str, Any]:
     return {"quality": quality} | rest if quality else rest
 
 
-def number(value: float | None, digits: int = 3) -> str:
-    """A figure, or a dash where there is none."""
-    return "-" if value is None else f"{value:.{digits}f}"
+def _figure(value: float | None, digits: int = 3) -> str:
+    return number(value, digits, "-")
 
 
 def _introduction(results: dict[str, Any]) -> str:
@@ -96,16 +95,16 @@ def _targets(rows: dict[str, Any]) -> str:
 
 def _quality(row: dict[str, Any]) -> str:
     lines = [
-        [f"{name} (paper)", "Algorithm 1", "", number(e), number(d), number(c), "-", "", ""]
+        [f"{name} (paper)", "Algorithm 1", "", _figure(e), _figure(d), _figure(c), "-", "", ""]
         for name, (e, d, c) in PAPER_QUALITY.items()
     ]
     for name, ways in row.items():
         for way, one in ways.items():
             lines.append(
                 [
-                    name, WAYS[way], str(one["faces"]), number(one["ssim_e"]), number(one["ssim_d"]),
-                    number(one["cosine"], 4), number(one["worst"], 4), number(one["steps"], 0),
-                    number(one["seconds"], 1),
+                    name, WAYS[way], str(one["faces"]), _figure(one["ssim_e"]), _figure(one["ssim_d"]),
+                    _figure(one["cosine"], 4), _figure(one["worst"], 4), _figure(one["steps"], 0),
+                    _figure(one["seconds"], 1),
                 ]
             )  # fmt: skip
     columns = [
@@ -152,7 +151,7 @@ same gallery, open. Brackets: 95 % confidence interval.
 def _others(row: dict[str, Any]) -> str:
     lines = [
         [
-            name, WAYS[way], other, number(one["cosine"]), percent(one["recognized"]),
+            name, WAYS[way], other, _figure(one["cosine"]), percent(one["recognized"]),
             percent(one["strangers"]), percent(one["equal_error"]),
         ]
         for name, ways in row.items()
@@ -169,7 +168,7 @@ above that recognizer's own threshold on LFW's pairs, the same share for somebod
 equal error rate of telling the two apart (50 %: the chip tells it nothing).
 
 """
-    columns = ["made for", "way", "seen by", "cosine", "recognized", "strangers", "equal error"]
+    columns = ["made for", "way", "seen by", "cosine", "recognized", "others", "equal error"]
     return text + table(columns, lines)
 
 
@@ -194,14 +193,14 @@ RE_ENCODINGS = ("as saved", "JPEG 95", "JPEG 75", "JPEG 50", "half size")
 
 def _kept(survival: dict[str, Any]) -> list[str]:
     return [
-        f"{number(survival[how]['cosine'], 2)} ({percent(survival[how]['recognized'])})"
+        f"{_figure(survival[how]['cosine'], 2)} ({percent(survival[how]['recognized'])})"
         for how in RE_ENCODINGS
     ]
 
 
 def _other_key(row: dict[str, Any]) -> str:
     lines = [
-        [f"{name} (paper)", "", "", number(e), number(d), f"{a:.1f} %"]
+        [f"{name} (paper)", "", "", _figure(e), _figure(d), f"{a:.1f} %"]
         for name, (a, e, d) in PAPER_OTHER_KEY.items()
     ]
     for name, one in row.items():
@@ -209,8 +208,8 @@ def _other_key(row: dict[str, Any]) -> str:
             accuracy = percent(one["one"]["accuracy"]["value"]) if "one" in one else "-"
             lines.append(
                 [
-                    name, str(one["faces"]), number(one["identity"]), number(one["ssim_e"]),
-                    number(one["ssim_d"]), accuracy,
+                    name, str(one["faces"]), _figure(one["identity"]), _figure(one["ssim_e"]),
+                    _figure(one["ssim_d"]), accuracy,
                 ]
             )  # fmt: skip
     text = """
@@ -231,12 +230,13 @@ def _wrong_keys(row: dict[str, Any]) -> str:
 opened with the right key and with each of the others, and how often the restored picture is recognized: by
 the recognizer that the chip was made for, and by another. A real wrong key is an error (exit 5) for *learned*
 and *sealed* chips; for this table the learned chip's check was skipped. A plain gray picture has SSIM
-{number(row["gray"])} with these faces: what is blurred has some with anything.
+{_figure(row["gray"])} with these faces: what is blurred has some with anything.
 
 """
     lines = [
         [
-            WAYS[way], number(row[way]["right"]), number(row[way]["wrong"]), number(row[way]["wrong_worst"]),
+            WAYS[way], _figure(row[way]["right"]), _figure(row[way]["wrong"]),
+            _figure(row[way]["wrong_worst"]),
             percent(row[way]["recognized"]), percent(row[way]["recognized_by_other"]),
         ]
         for way in ("bare", "learned")
@@ -247,7 +247,7 @@ and *sealed* chips; for this table the learned chip's check was skipped. A plain
     text += table(columns, lines)
     for way in ("bare", "learned"):
         cells = [
-            [f"made by key {i + 1}", *(number(value) for value in line)]
+            [f"made by key {i + 1}", *(_figure(value) for value in line)]
             for i, line in enumerate(row[way]["matrix"])
         ]
         text += f"\n{WAYS[way].capitalize()}, mean SSIM:\n\n"
@@ -266,7 +266,7 @@ def _paired(row: dict[str, Any]) -> str:
             gain = stolen["ssim"] - stolen["blind"]
             lines.append(
                 [
-                    name, count, number(one["owner"]), number(stolen["ssim"]), number(stolen["blind"]),
+                    name, count, _figure(one["owner"]), _figure(stolen["ssim"]), _figure(stolen["blind"]),
                     f"{gain:+.3f}", percent(stolen["recognized"]),
                 ]
             )  # fmt: skip
@@ -275,7 +275,7 @@ def _paired(row: dict[str, Any]) -> str:
 
 An attacker who has so many chips with their originals trains a network on them and restores chips of
 {row["unseen"]} other photos. The floor is what he has without looking at the chip: the mean face. With no
-pair at all, that of strangers' open faces gives SSIM {number(blind["ssim"])} (recognized:
+pair at all, that of other people's open faces gives SSIM {_figure(blind["ssim"])} (recognized:
 {percent(blind["recognized"])}); "mean face" is that of the originals in his pairs, and the gain is what the
 chip told him beyond it. Recognized: by a recognizer that the chips were not made for.
 
@@ -288,8 +288,8 @@ def _ablation(row: dict[str, Any]) -> str:
     lines = [
         [
             {"variance": "L_v (Eq. 13)", "distance": "L_d (Eq. 5)"}[name], f"{row[name]['weight']:g}",
-            number(row[name]["ssim_e"]), number(row[name]["ssim_d"]), number(row[name]["cosine"], 4),
-            number(row[name]["wrong_key"]),
+            _figure(row[name]["ssim_e"]), _figure(row[name]["ssim_d"]), _figure(row[name]["cosine"], 4),
+            _figure(row[name]["wrong_key"]),
         ]
         for name in ("variance", "distance")
     ]  # fmt: skip
@@ -307,9 +307,9 @@ def _statistics(row: dict[str, Any]) -> str:
     lines = [
         [
             name if name == "original" else WAYS[name],
-            *(number(one["correlation"][way], 2) for way in ("horizontal", "vertical", "diagonal")),
-            number(one["histogram"]["mean"], 1), number(one["histogram"]["deviation"], 1),
-            number(one["histogram"]["entropy"], 2), number(one["histogram"]["excess"], 2),
+            *(_figure(one["correlation"][way], 2) for way in ("horizontal", "vertical", "diagonal")),
+            _figure(one["histogram"]["mean"], 1), _figure(one["histogram"]["deviation"], 1),
+            _figure(one["histogram"]["entropy"], 2), _figure(one["histogram"]["excess"], 2),
         ]
         for name, one in row.items()
         if isinstance(one, dict)
@@ -330,7 +330,7 @@ deviation, entropy in bits, excess kurtosis (0 for a normal distribution, -1.2 f
 def _robustness(row: dict[str, Any]) -> str:
     lines = [
         [
-            name, number(one["ssim_e"]), number(one["cosine"], 4), number(one["seconds"], 1),
+            name, _figure(one["ssim_e"]), _figure(one["cosine"], 4), _figure(one["seconds"], 1),
             *_kept(one["survival"]),
         ]
         for name, one in row.items()
@@ -350,12 +350,12 @@ def _speed(row: dict[str, Any]) -> str:
     lines, least = [], "> " if row["at_least"] else ""
     for way, said in WAYS.items():
         one = row[way]
-        times = least + number(one["times"], 1) if one["times"] else "-"
+        times = least + _figure(one["times"], 1) if one["times"] else "-"
         lines.append(
             [
-                said, f"{one['reached']} of {row['faces']}", number(one["steps"], 0),
-                number(one["seconds"], 1), number(one["seconds_a_step"], 3), times,
-                number(one["whole_steps"], 0), number(one["whole_seconds"], 1),
+                said, f"{one['reached']} of {row['faces']}", _figure(one["steps"], 0),
+                _figure(one["seconds"], 1), _figure(one["seconds_a_step"], 3), times,
+                _figure(one["whole_steps"], 0), _figure(one["whole_seconds"], 1),
             ]
         )  # fmt: skip
     text = f"""
@@ -378,7 +378,7 @@ Making the keys took {keygen["learned"]:.0f} s (learned: the key model of this e
 
 def _template(row: dict[str, Any]) -> str:
     lines = [
-        [name, number(row[name]["ssim"]), number(row[name]["blind"]), percent(row[name]["recognized"])]
+        [name, _figure(row[name]["ssim"]), _figure(row[name]["blind"]), percent(row[name]["recognized"])]
         for name in ("original", "chip")
     ]
     text = f"""

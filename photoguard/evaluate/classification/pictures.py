@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from photoguard.evaluate.ddm.covers import Pixels
+    from photoguard.nets.planes import Pixels
 
     Field = NDArray[Any]
     Drawing = Callable[[Field, Field, np.random.Generator], Field]

@@ -10,14 +10,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from photoguard.evaluate.common.networks import Training, answers, train
-from photoguard.evaluate.common.recognition import as_pixels
+from photoguard.evaluate.common.networks import Training, as_inputs, as_pixels, predict, train
 from photoguard.nets.classifier import Classifier, Transformation
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from photoguard.evaluate.ddm.covers import Pixels
+    from photoguard.nets.planes import Pixels
 
 
 @dataclass(frozen=True)
@@ -112,9 +111,4 @@ def transformation(
 
 def transformed(net: Transformation, pixels: Pixels, device: str) -> Pixels:
     """The protected pictures as saved in 8 bits."""
-    return as_pixels(answers(net, as_inputs(pixels), device))
-
-
-def as_inputs(pixels: Pixels) -> NDArray[np.float32]:
-    """(N, H, W, 3) of 0..255 to (N, 3, H, W) of 0..1."""
-    return np.ascontiguousarray(pixels.transpose(0, 3, 1, 2), np.float32) / np.float32(255)
+    return as_pixels(predict(net, as_inputs(pixels), device))

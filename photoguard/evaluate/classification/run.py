@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -13,17 +13,18 @@ import numpy as np
 import torch
 
 from photoguard import weights
-from photoguard.evaluate.avp.keys import Keys
-from photoguard.evaluate.avp.ways import BARE_SEARCH, SEALED_SEARCH, Bare, Learned, Sealed
 from photoguard.evaluate.classification.pictures import cifar10, drawn
-from photoguard.evaluate.classification.rivals import as_inputs, scrambler, transformation, transformed
+from photoguard.evaluate.classification.rivals import scrambler, transformation, transformed
 from photoguard.evaluate.classification.tables import SHOWN, picture
 from photoguard.evaluate.classification.tables import page as tables_page
 from photoguard.evaluate.common import report
-from photoguard.evaluate.common.metrics import mean_ssim, proportion
-from photoguard.evaluate.common.networks import Training, answers, cross_entropy, train
+from photoguard.evaluate.common.keys import Keys
+from photoguard.evaluate.common.metrics import Interval, mean_ssim, proportion
+from photoguard.evaluate.common.networks import Training, as_inputs, cross_entropy, predict, train
+from photoguard.evaluate.common.report import OPTIONAL
+from photoguard.evaluate.common.ways import BARE_SEARCH, Bare, Learned, Sealed
 from photoguard.files import read_file
-from photoguard.methods.avp.chips import LEARNED_SEARCH
+from photoguard.methods.avp.chips import LEARNED_SEARCH, SEALED_SEARCH
 from photoguard.methods.avp.losses import class_doubt, class_loss
 from photoguard.methods.avp.search import Goal
 from photoguard.methods.avp.target import classification
@@ -36,11 +37,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor, nn
 
-    from photoguard.evaluate.avp.setting import Way
     from photoguard.evaluate.classification.pictures import Labeled, Pictures
-    from photoguard.evaluate.ddm.covers import Pixels
+    from photoguard.evaluate.common.ways import Way
     from photoguard.methods.avp.keys import KeyModel
     from photoguard.methods.avp.search import Found
+    from photoguard.nets.planes import Pixels
 
     Say = Callable[[str], None]
     TrainKey = Callable[[bool], KeyModel]
@@ -52,7 +53,7 @@ FAMILIES = ("vgg", "resnet")
 
 
 @dataclass(frozen=True)
-class Size:
+class ClassificationSize:
     """How much is learned and encrypted."""
 
     train: int
@@ -67,7 +68,7 @@ class Size:
     steps: int
 
 
-FULL = Size(
+FULL = ClassificationSize(
     train=50_000,
     test=10_000,
     encrypted=1000,
@@ -78,7 +79,7 @@ FULL = Size(
     transform=Training(15, 2e-3, batch=64, flip=True),
     steps=600,  # as in A.2.1
 )
-QUICK = Size(
+QUICK = ClassificationSize(
     train=4000,
     test=1000,
     encrypted=100,
@@ -89,6 +90,18 @@ QUICK = Size(
     transform=Training(3, 3e-3, flip=True),
     steps=300,
 )
+
+
+@dataclass(frozen=True)
+class WayRow:
+    """One way to hide pictures from people, and what a classifier still makes of them."""
+
+    original: Interval
+    encrypted: Interval
+    ssim_e: float
+    ssim_d: float | None
+    """None where nothing gives the picture back"""
+    steps: float | None = field(default=None, metadata=OPTIONAL)
 
 
 def evaluate_classification(
@@ -125,7 +138,7 @@ def evaluate_classification(
                 continue
             began = time.process_time()
             figures, sample = row()
-            results["rows"][name] = figures | {"seconds": round(time.process_time() - began)}
+            results["rows"][name] = report.plain(figures) | {"seconds": round(time.process_time() - began)}
             report.write(out, results, NAME, tables_page)
             if sample:
                 report.sheet(out / picture(name), sample, side=64)
@@ -138,8 +151,8 @@ def evaluate_classification(
 
 
 def _rows(
-    out: Path, family: str, size: Size, pictures: Pictures, classifier: Classifier, owner: Keys
-) -> dict[str, Any]:
+    out: Path, family: str, size: ClassificationSize, pictures: Pictures, classifier: Classifier, owner: Keys
+) -> dict[str, Callable[[], tuple[WayRow, list[Pixels]]]]:
     """What is to be done for one family of classifiers, by the row's name."""
     some = pictures.test.first(size.encrypted)
     goal = partial(Goal, reached=REACHED)
@@ -159,14 +172,13 @@ def _rows(
     }
 
 
-def accuracy(net: nn.Module, pixels: Pixels, labels: NDArray[np.int64]) -> dict[str, Any]:
+def accuracy(net: nn.Module, pixels: Pixels, labels: NDArray[np.int64]) -> Interval:
     """Share of pictures put into the right class."""
-    guesses = answers(net.eval(), as_inputs(pixels), "cpu").argmax(1)
-    found: dict[str, Any] = report.plain(proportion(int((guesses == labels).sum()), len(labels)))
-    return found
+    guesses = predict(net.eval(), as_inputs(pixels), "cpu").argmax(1)
+    return proportion(int((guesses == labels).sum()), len(labels))
 
 
-def _classifier(out: Path, family: str, size: Size, pictures: Pictures) -> Classifier:
+def _classifier(out: Path, family: str, size: ClassificationSize, pictures: Pictures) -> Classifier:
     torch.manual_seed(0)
     net = Classifier(ClassifierConfig(family, size.widths, size.blocks))
     seen = pictures.train
@@ -195,7 +207,9 @@ def _kept(
     weights.save(path, net.state_dict(), config)
 
 
-def _scrambled(out: Path, family: str, size: Size, pictures: Pictures) -> tuple[dict[str, Any], list[Pixels]]:
+def _scrambled(
+    out: Path, family: str, size: ClassificationSize, pictures: Pictures
+) -> tuple[WayRow, list[Pixels]]:
     """Learnable image encryption: the classifier itself has to be trained on scrambled pictures."""
     key, test = scrambler(0), pictures.test
     torch.manual_seed(0)
@@ -203,32 +217,32 @@ def _scrambled(out: Path, family: str, size: Size, pictures: Pictures) -> tuple[
     seen = dataclasses.replace(pictures.train, pixels=key.encrypt(pictures.train.pixels))
     _kept(out, f"adapted-{family}", net, pictures.name, size.adapt, lambda how: _train(net, seen, how))
     shown = key.encrypt(test.pixels)
-    return {
-        "original": accuracy(net, test.pixels, test.labels),
-        "encrypted": accuracy(net, shown, test.labels),
-        "ssim_e": mean_ssim(shown, test.pixels),
-        "ssim_d": mean_ssim(key.decrypt(shown), test.pixels),
-    }, [test.pixels[:10], shown[:10], key.decrypt(shown)[:10]]
+    return WayRow(
+        original=accuracy(net, test.pixels, test.labels),
+        encrypted=accuracy(net, shown, test.labels),
+        ssim_e=mean_ssim(shown, test.pixels),
+        ssim_d=mean_ssim(key.decrypt(shown), test.pixels),
+    ), [test.pixels[:10], shown[:10], key.decrypt(shown)[:10]]
 
 
 def _transformed(
-    classifier: Classifier, size: Size, pictures: Pictures
-) -> tuple[dict[str, Any], list[Pixels]]:
+    classifier: Classifier, size: ClassificationSize, pictures: Pictures
+) -> tuple[WayRow, list[Pixels]]:
     """The transformation network: nothing gives the picture back."""
     test = pictures.test
     net = transformation(classifier, pictures.train.pixels, pictures.train.labels, size.transform, "cpu")
     shown = transformed(net, test.pixels, "cpu")
-    return {
-        "original": accuracy(classifier, test.pixels, test.labels),
-        "encrypted": accuracy(classifier, shown, test.labels),
-        "ssim_e": mean_ssim(shown, test.pixels),
-        "ssim_d": None,
-    }, [test.pixels[:10], shown[:10]]
+    return WayRow(
+        original=accuracy(classifier, test.pixels, test.labels),
+        encrypted=accuracy(classifier, shown, test.labels),
+        ssim_e=mean_ssim(shown, test.pixels),
+        ssim_d=None,
+    ), [test.pixels[:10], shown[:10]]
 
 
 def _encrypted(
     classifier: Classifier, some: Labeled, way: Way, loss: Callable[[Tensor, Tensor], Tensor] = class_doubt
-) -> tuple[dict[str, Any], list[Pixels]]:
+) -> tuple[WayRow, list[Pixels]]:
     """AVP, a batch at a time; what it gives back is decrypted from the saved pixels."""
     classifier.requires_grad_(False)
     aim = partial(classification, lambda chips: classifier(chips / 255), loss=loss)
@@ -237,10 +251,10 @@ def _encrypted(
         found += way.encrypt(some.pixels[start : start + BATCH], aim)
     shown = np.stack([one.pixels for one in found])
     restored = way.decrypt(shown)
-    return {
-        "original": accuracy(classifier, some.pixels, some.labels),
-        "encrypted": accuracy(classifier, shown, some.labels),
-        "ssim_e": mean_ssim(shown, some.pixels),
-        "ssim_d": mean_ssim(restored, some.pixels),
-        "steps": float(np.mean([one.steps for one in found])),
-    }, [some.pixels[:10], shown[:10], restored[:10]]
+    return WayRow(
+        original=accuracy(classifier, some.pixels, some.labels),
+        encrypted=accuracy(classifier, shown, some.labels),
+        ssim_e=mean_ssim(shown, some.pixels),
+        ssim_d=mean_ssim(restored, some.pixels),
+        steps=float(np.mean([one.steps for one in found])),
+    ), [some.pixels[:10], shown[:10], restored[:10]]

@@ -110,7 +110,7 @@ def attackers_own(faces: Faces) -> NDArray[np.bool_]:
     return np.asarray(faces.labels < min(round(faces.people * 0.8), faces.people - 2))
 
 
-def tenth(labels: NDArray[np.int64], number: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def test_tenth(labels: NDArray[np.int64], number: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Indices for training and testing: one tenth of every person is tested, another for each `number`."""
     order = np.random.default_rng(0).permutation(len(labels))
     test: list[int] = []

@@ -55,7 +55,7 @@ class Lfw:
         """The pictures of each person who has `at_least` so many, in name order."""
         people: dict[str, list[str]] = {}
         for name in self.names:
-            people.setdefault(name.partition("/")[0], []).append(name)
+            people.setdefault(person_of(name), []).append(name)
         return {person: names for person, names in people.items() if len(names) >= at_least}
 
 
@@ -105,6 +105,11 @@ def _pair(words: list[str]) -> Pair:
 
 def _name(person: str, number: str) -> str:
     return f"{person}/{person}_{int(number):04d}.jpg"
+
+
+def person_of(name: str) -> str:
+    """Whose picture it is."""
+    return name.partition("/")[0]
 
 
 def landmarks(

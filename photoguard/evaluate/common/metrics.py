@@ -7,8 +7,12 @@ from dataclasses import dataclass
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
 
-import cv2
 import numpy as np
+import torch
+
+from photoguard.nets import similarity
+from photoguard.nets.planes import to_planes
+from photoguard.photos.psnr import psnr
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,12 +22,6 @@ if TYPE_CHECKING:
     Pictures = NDArray[Any]
 
 
-def psnr(a: Pictures, b: Pictures) -> float:
-    """Peak signal-to-noise ratio in dB of two pictures, or of two stacks of pictures taken as one."""
-    error = float(np.mean((a.astype(np.float64) - b.astype(np.float64)) ** 2))
-    return math.inf if error == 0 else 10 * math.log10(255**2 / error)
-
-
 def mean_psnr(a: Pictures, b: Pictures) -> float:
     """Mean over a stack (N, H, W, 3); a picture that is restored exactly counts as 100 dB."""
     return float(np.mean([min(psnr(x, y), 100.0) for x, y in zip(a, b, strict=True)]))
@@ -31,17 +29,7 @@ def mean_psnr(a: Pictures, b: Pictures) -> float:
 
 def ssim(a: Pictures, b: Pictures) -> float:
     """Structural similarity of two pictures: Gaussian window of 11 px, sigma 1.5, mean over the channels."""
-    x, y = a.astype(np.float64), b.astype(np.float64)
-    c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
-
-    def local(values: NDArray[np.float64]) -> NDArray[np.float64]:
-        blurred = cv2.GaussianBlur(values, (11, 11), 1.5, borderType=cv2.BORDER_REFLECT)
-        return np.asarray(blurred, np.float64)[5:-5, 5:-5]  # windows that lie on the picture whole
-
-    mx, my = local(x), local(y)
-    vx, vy, cov = local(x * x) - mx * mx, local(y * y) - my * my, local(x * y) - mx * my
-    similar = (2 * mx * my + c1) * (2 * cov + c2) / ((mx * mx + my * my + c1) * (vx + vy + c2))
-    return float(similar.mean())
+    return float(similarity.ssim(*(to_planes(one[None]).double() for one in (a, b))))
 
 
 def mean_ssim(a: Pictures, b: Pictures) -> float:
@@ -50,14 +38,10 @@ def mean_ssim(a: Pictures, b: Pictures) -> float:
 
 
 def ms_ssims(a: Pictures, b: Pictures, batch: int = 64) -> NDArray[np.float64]:
-    """Multi-scale structural similarity of each picture of two stacks (N, H, W, 3): `nets.similarity`'s."""
-    import torch
-
-    from photoguard.nets.similarity import ms_ssim
-
-    x, y = (torch.from_numpy(np.ascontiguousarray(part)).permute(0, 3, 1, 2) / 255 for part in (a, b))
+    """Multi-scale structural similarity of each picture of two stacks (N, H, W, 3)."""
+    x, y = (to_planes(part) / 255 for part in (a, b))
     with torch.inference_mode():
-        parts = [ms_ssim(x[at : at + batch], y[at : at + batch]) for at in range(0, len(x), batch)]
+        parts = [similarity.ms_ssim(x[at : at + batch], y[at : at + batch]) for at in range(0, len(x), batch)]
     return np.asarray(torch.cat(parts).numpy(), np.float64)
 
 
@@ -179,12 +163,12 @@ def best_threshold(scores: NDArray[Any], same: NDArray[Any]) -> float:
 
 
 def equal_error(scores: NDArray[Any], same: NDArray[Any]) -> float:
-    """The error rate at the threshold where strangers pass as often as friends are turned away."""
+    """The error rate at the threshold where two people pass for one as often as one for two."""
     truth = same.astype(bool)
     cuts = np.unique(scores)
-    friends, strangers = np.sort(scores[truth]), np.sort(scores[~truth])
-    turned_away = np.searchsorted(friends, cuts, side="left") / max(len(friends), 1)
-    passed = 1 - np.searchsorted(strangers, cuts, side="left") / max(len(strangers), 1)
+    same_person, others = np.sort(scores[truth]), np.sort(scores[~truth])
+    turned_away = np.searchsorted(same_person, cuts, side="left") / max(len(same_person), 1)
+    passed = 1 - np.searchsorted(others, cuts, side="left") / max(len(others), 1)
     turned_away, passed = np.append(turned_away, 1.0), np.append(passed, 0.0)
     at = int(np.argmin(np.abs(turned_away - passed)))
     return float((turned_away[at] + passed[at]) / 2)

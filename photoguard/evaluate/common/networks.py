@@ -1,4 +1,4 @@
-"""The networks that strangers train, and the loop that trains them."""
+"""The networks that attackers train, and the loop that trains them."""
 
 from __future__ import annotations
 
@@ -10,10 +10,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from photoguard.nets.planes import to_pixels, to_planes
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
+
+    from photoguard.nets.planes import Pixels
 
     Loss = Callable[[Tensor, Tensor], Tensor]
 
@@ -210,7 +214,7 @@ def _moved(x: Tensor, y: Tensor, how: Training, rng: np.random.Generator) -> tup
 
 
 @torch.no_grad()
-def answers(
+def predict(
     net: Callable[[Tensor], Tensor], inputs: NDArray[Any], device: str, batch: int = 64
 ) -> NDArray[np.float32]:
     """What a trained network says to (N, C, H, W), a batch at a time."""
@@ -224,3 +228,13 @@ def answers(
 def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
     """The loss of a classifier, smoothed a little: few pictures a person."""
     return F.cross_entropy(logits, labels, label_smoothing=0.1)
+
+
+def as_inputs(pixels: Pixels) -> NDArray[np.float32]:
+    """(N, H, W, 3) of 0..255 to (N, 3, H, W) of 0..1."""
+    return np.asarray(to_planes(pixels).contiguous().numpy() / np.float32(255), np.float32)
+
+
+def as_pixels(out: NDArray[Any]) -> Pixels:
+    """(N, 3, H, W) of 0..1 to (N, H, W, 3) of 0..255."""
+    return to_pixels(torch.from_numpy(out) * 255)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 
 from photoguard import weights
 from photoguard.files import read_file
+from photoguard.nets.planes import to_planes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
-    from photoguard.evaluate.ddm.covers import Pixels
+    from photoguard.nets.planes import Pixels
 
 TAPS = (1, 4, 7, 12)  # after the first activation, and inside the fire modules
 BATCH = 32
@@ -73,6 +73,6 @@ def _distance(layers: nn.Sequential, a: Pixels, b: Pixels) -> float:
 
 
 def _input(pictures: Pixels) -> Tensor:
-    x = torch.from_numpy(np.ascontiguousarray(pictures)).permute(0, 3, 1, 2).float() / 255
+    x = to_planes(pictures).float() / 255
     middle = torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1)
     return (x - middle) / torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1)

@@ -1,15 +1,16 @@
-"""What strangers try on covers. Each attack gets its own copies and tells in numbers how far it came."""
+"""What attackers try on covers. Each attack gets its own copies and tells in numbers how far it came."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
+import torch
 import torch.nn.functional as F
 
-from photoguard.evaluate.common.faces import Faces, attackers_own, tenth
+from photoguard.evaluate.common.faces import Faces, attackers_own, test_tenth
 from photoguard.evaluate.common.metrics import (
     Interval,
     cosines,
@@ -23,10 +24,13 @@ from photoguard.evaluate.common.networks import (
     PlainCNN,
     Restorer,
     Training,
-    answers,
+    as_inputs,
+    as_pixels,
     cross_entropy,
+    predict,
     train,
 )
+from photoguard.nets.planes import to_planes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -34,10 +38,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from photoguard.evaluate.common.metrics import Verification
-    from photoguard.evaluate.ddm.covers import Pixels
+    from photoguard.nets.planes import Pixels
     from photoguard.recognizers import Recognizer
 
-    Reader = Callable[[], Recognizer]
+    Load = Callable[[], Recognizer]
     Distance = Callable[[Pixels, Pixels], float]
 
 
@@ -110,7 +114,7 @@ class Standard:
     def __call__(self, covers: Pixels) -> NDArray[np.float32]:
         """(N, H, W, 3) of 0..255 to (N, 3, H, W) of about unit variance."""
         scaled = (covers.astype(np.float32) - self.middle) / self.spread
-        return np.ascontiguousarray(scaled.transpose(0, 3, 1, 2), np.float32)
+        return np.ascontiguousarray(to_planes(scaled).numpy(), np.float32)
 
     def as_pixels(self, covers: Pixels) -> NDArray[np.float32]:
         """The same for a recognizer, which wants about the contrast of faces: (N, 3, H, W) around 127.5."""
@@ -148,12 +152,12 @@ def plain_cnn(
     small = _sized(covers, effort.side)
     hits, counts = [], []
     for seed in range(seeds):
-        seen, unseen = tenth(labels, seed)
+        seen, unseen = test_tenth(labels, seed)
         scale = standard(small[seen])
-        _seed(seed)
+        torch.manual_seed(seed)
         net = PlainCNN(people, effort.width)
         train(net, scale(small[seen]), labels[seen], cross_entropy, effort.plain, seed, device)
-        guesses = answers(net, scale(small[unseen]), device).argmax(1)
+        guesses = predict(net, scale(small[unseen]), device).argmax(1)
         hits.append(int((guesses == labels[unseen]).sum()))
         counts.append(len(unseen))
     return _recognition(hits, counts, labels, people)
@@ -170,32 +174,32 @@ class Strong:
 def strong_recognizer(
     covers: Pixels,
     faces: Faces,
-    reader: Reader,
+    load: Load,
     effort: Effort,
     seeds: int,
     device: str,
     pairs: tuple[Pixels, Faces, Sequence[tuple[int, int, bool]]] | None = None,
 ) -> Strong:
-    """A recognizer fine-tuned on nine tenths of each person's covers: named people, and `pairs` of strangers.
+    """A recognizer fine-tuned on nine tenths of each person's covers: named people, and `pairs` of others.
 
     `pairs` are covers and faces of people who are not among `faces`, and the pairs by index.
     """
     hits, counts, opened = [], [], None
     for seed in range(seeds):
-        seen, unseen = tenth(faces.labels, seed)
-        recognizer = reader().to(device)
+        seen, unseen = test_tenth(faces.labels, seed)
+        recognizer = load().to(device)
         chips = faces.chips(recognizer.spec, covers)
         scale = standard(chips[seen])
-        _seed(seed)
+        torch.manual_seed(seed)
         net = FineTuned(recognizer.embed, recognizer.net, recognizer.spec.embedding, faces.people)
         inputs = scale.as_pixels(chips[seen])
         train(net, inputs, faces.labels[seen], cross_entropy, effort.strong, seed, device)
-        guesses = answers(net, scale.as_pixels(chips[unseen]), device).argmax(1)
+        guesses = predict(net, scale.as_pixels(chips[unseen]), device).argmax(1)
         hits.append(int((guesses == faces.labels[unseen]).sum()))
         counts.append(len(unseen))
         if pairs and seed == 0:
             shown = scale.as_pixels(pairs[1].chips(recognizer.spec, pairs[0]))
-            opened = verified(answers(net.embed, shown, device), pairs[2])
+            opened = verified(predict(net.embed, shown, device), pairs[2])
     return Strong(_recognition(hits, counts, faces.labels, faces.people), opened)
 
 
@@ -224,14 +228,14 @@ def unretrained(
     covers: Pixels, faces: Faces, recognizer: Recognizer, centers: NDArray[np.float32], seed: int = 0
 ) -> Recognition:
     """Table 3: covers of one tenth named by a recognizer that knows the people's open photos as `centers`."""
-    _, unseen = tenth(faces.labels, seed)
+    _, unseen = test_tenth(faces.labels, seed)
     asked = recognizer.embed_pixels(faces.at(unseen).chips(recognizer.spec, covers[unseen]))
     hits = int(((asked @ centers.T).argmax(1) == faces.labels[unseen]).sum())
     return _recognition([hits], [len(unseen)], faces.labels, faces.people)
 
 
 @dataclass(frozen=True)
-class Restored:
+class RestoredFaces:
     """How near a decoder trained on pairs of cover and face came to faces of people it had not seen."""
 
     psnr: float
@@ -253,29 +257,27 @@ def restoring_decoder(
     device: str,
     distance: Distance | None = None,
     seed: int = 0,
-) -> Restored:
+) -> RestoredFaces:
     """Train a decoder on the covers of four fifths of the people, and restore the others."""
     mine = attackers_own(faces)
     small, truth = _sized(covers, effort.side), _sized(faces.pixels, effort.side)
     scale = standard(small[mine])
-    _seed(seed)
+    torch.manual_seed(seed)
     net = Restorer(width=effort.width // 2)
-    targets = truth[mine].transpose(0, 3, 1, 2).astype(np.float32) / 255
-    train(net, scale(small[mine]), targets, F.mse_loss, effort.restore, seed, device)
-    out = answers(net, scale(small[~mine]), device)
-    restored = as_pixels(out)
+    train(net, scale(small[mine]), as_inputs(truth[mine]), F.mse_loss, effort.restore, seed, device)
+    restored = as_pixels(predict(net, scale(small[~mine]), device))
     return compared(restored, truth[~mine], faces.at(np.flatnonzero(~mine)), recognizer, distance)
 
 
 def compared(
     restored: Pixels, truth: Pixels, faces: Faces, recognizer: Recognizer, distance: Distance | None
-) -> Restored:
-    """Restored faces beside the true ones, in pixels and in a recognizer's eyes."""
+) -> RestoredFaces:
+    """RestoredFaces faces beside the true ones, in pixels and in a recognizer's eyes."""
     full = _sized_up(restored, faces.pixels.shape[1])
     theirs = recognizer.embed_pixels(faces.chips(recognizer.spec, full))
     true = recognizer.embed_pixels(faces.chips(recognizer.spec))
     others = np.array([np.flatnonzero(faces.labels != label)[0] for label in faces.labels])
-    return Restored(
+    return RestoredFaces(
         psnr=mean_psnr(restored, truth),
         ssim=mean_ssim(restored, truth),
         perceptual=distance(restored, truth) if distance else None,
@@ -285,18 +287,7 @@ def compared(
     )
 
 
-def as_pixels(out: NDArray[Any]) -> Pixels:
-    """(N, 3, H, W) of 0..1 to (N, H, W, 3) of 0..255."""
-    return np.asarray((out.clip(0, 1) * 255).round().transpose(0, 2, 3, 1), np.uint8)
-
-
 def _sized_up(pictures: Pixels, side: int) -> Pixels:
     if pictures.shape[1] == side:
         return pictures
     return np.stack([cv2.resize(one, (side, side), interpolation=cv2.INTER_CUBIC) for one in pictures])
-
-
-def _seed(seed: int) -> None:
-    import torch
-
-    torch.manual_seed(seed)

@@ -6,30 +6,33 @@ import json
 import math
 import re
 import time
-from dataclasses import asdict, dataclass, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
 
-from photoguard.evaluate.ddm import tables
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from photoguard.evaluate.ddm.covers import Pixels
+    from photoguard.nets.planes import Pixels
 
     Page = Callable[[dict[str, Any]], str]
+
+
+DERIVED = ("times_chance", "above_chance")  # properties that are written as well
+
+
+# Metadata of a row's fields
+INLINE = {"inline": True}  # its own fields, or its rows by name, stand in its place; None leaves nothing
+OPTIONAL = {"optional": True}  # it is not written where it is None
 
 
 def plain(value: Any) -> Any:
     """Dataclasses as dicts, arrays left out, numbers short: what JSON can hold."""
     if is_dataclass(value) and not isinstance(value, type):
-        derived = {
-            name: getattr(value, name) for name in ("times_chance", "above_chance") if hasattr(value, name)
-        }
-        return plain(asdict(value) | derived)
+        return _fields(value)
     if isinstance(value, dict):
         return {str(k): plain(v) for k, v in value.items() if not isinstance(v, np.ndarray)}
     if isinstance(value, (list, tuple)):
@@ -39,7 +42,17 @@ def plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
-def resumed(out: Path, heading: dict[str, Any], name: str = "ddm") -> dict[str, Any]:
+def _fields(row: Any) -> dict[str, Any]:
+    written: dict[str, Any] = {}
+    for one in fields(row):
+        value = getattr(row, one.name)
+        if (value is None and one.metadata) or isinstance(value, np.ndarray):
+            continue
+        written |= plain(value) if "inline" in one.metadata else {one.name: plain(value)}
+    return written | {name: plain(getattr(row, name)) for name in DERIVED if hasattr(row, name)}
+
+
+def resumed(out: Path, heading: Any, name: str) -> dict[str, Any]:
     """The results that an earlier run with the same heading left in `name`.json, or none yet."""
     path = out / f"{name}.json"
     if path.is_file():
@@ -49,7 +62,7 @@ def resumed(out: Path, heading: dict[str, Any], name: str = "ddm") -> dict[str, 
     return {"heading": plain(heading), "rows": {}}
 
 
-def write(out: Path, results: dict[str, Any], name: str = "ddm", page: Page = tables.page) -> None:
+def write(out: Path, results: dict[str, Any], name: str, page: Page) -> None:
     """Results so far: `name`.json, and as tables `name`.md; each whole or as before."""
     for suffix, text in ((".json", json.dumps(results, indent=1)), (".md", page(results))):
         part = out / f"{name}{suffix}.part"
@@ -70,12 +83,16 @@ class Book:
     """The results in a folder, to which a run adds what is missing."""
 
     out: Path
+    name: str
+    """Of the files"""
+    page: Page
+    """What makes the tables"""
     results: dict[str, Any]
     weights: dict[str, str]
     """Of the networks by name: figures of other weights are measured anew"""
     say: Callable[[str], None]
 
-    def add(self, part: str, name: str, measure: Callable[[], dict[str, Any]]) -> None:
+    def add(self, part: str, name: str, measure: Callable[[], Any]) -> None:
         """Measure one row of a part, unless it is there, and write all down at once."""
         rows, weights = self.results.setdefault(part, {}), self.weights.get(name, "")
         if name in rows and rows[name]["weights"] == weights:
@@ -83,8 +100,12 @@ class Book:
         began = time.monotonic()
         rows[name] = plain(measure()) | {"weights": weights}
         rows[name]["seconds"] = round(time.monotonic() - began)
-        write(self.out, self.results)
+        self.write()
         self.say(f"{part}, {name}: {rows[name]['seconds']} s")
+
+    def write(self) -> None:
+        """Figures and tables as they are now."""
+        write(self.out, self.results, self.name, self.page)
 
     def sort(self, parts: Sequence[str], names: Sequence[str]) -> None:
         """Bring the rows of these parts into this order; what is not in it comes last."""

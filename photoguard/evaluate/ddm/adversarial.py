@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from photoguard.evaluate.common.lfw import Lfw
-    from photoguard.evaluate.ddm.covers import Cover, Pixels
+    from photoguard.evaluate.ddm.covers import Cover
+    from photoguard.nets.planes import Pixels
 
     Field = NDArray[np.float64]
 
@@ -39,7 +40,7 @@ TILTS = (0, 2, 45)  # degrees
 PHASES = (0.0, 0.25)  # of a period, across and down
 QUALITY = 85  # of the JPEG that the content comes in
 BLUR = 5.0  # pixels: what an attacker blurs a cover with, to see through the texture
-PART = "adversarial"  # of the results
+NAME, PART = "ddm", "adversarial"  # of the results
 
 
 def dots(x: Field, y: Field) -> Field:
@@ -137,7 +138,7 @@ def contents(faces: Pixels) -> Iterator[tuple[str, list[Field], Callable[[Field,
     yield "text on checkers", [lines_of_text(faces.shape[1])], checkers
 
 
-def row(cover: Cover, faces: Pixels) -> dict[str, Any]:
+def row(cover: Cover, faces: Pixels) -> dict[str, Seen]:
     """A cover over every kind of content."""
     return {name: worst(cover, messages, carrier) for name, messages, carrier in contents(faces)}
 
@@ -155,9 +156,11 @@ def evaluate_adversarial(
 ) -> dict[str, Any]:
     """This part alone, added to the results that `out` holds."""
     out.mkdir(parents=True, exist_ok=True)
-    path = out / "ddm.json"
+    path = out / f"{NAME}.json"
     results: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {"rows": {}}
-    add_rows(report.Book(out, results, {}, say), faces_of(open_lfw(data) if data else None))
+    add_rows(
+        report.Book(out, NAME, tables.page, results, {}, say), faces_of(open_lfw(data) if data else None)
+    )
     if page:
         page.write_text(tables.page(results))
     return results

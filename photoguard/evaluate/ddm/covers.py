@@ -8,17 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from photoguard.covering import cover
 from photoguard.evaluate.ddm import jpeg, p3
 from photoguard.looks.filters import blurred, pixelated
 from photoguard.nets import ddm as nets
+from photoguard.nets.planes import Pixels, to_pixels, to_planes
 
 if TYPE_CHECKING:
     from photoguard.nets.ddm import DDM
 
-Pixels = NDArray[np.uint8]
 Cover = Callable[[Pixels], Pixels]
 ORIGINAL = "Original"
 
@@ -79,7 +78,7 @@ def network(ddm: DDM, seed: int = 0, batch: int = 32) -> Cover:
 def maps(ddm: DDM, faces: Pixels) -> tuple[torch.Tensor, torch.Tensor]:
     """Public and private maps of a stack of faces, as they travel."""
     device = next(ddm.parameters()).device
-    x = torch.from_numpy(np.array(faces)).to(device).permute(0, 3, 1, 2).float() / 255
+    x = to_planes(faces).to(device).float() / 255
     return nets.as_travelled(*ddm.encode(nets.pad(x)))
 
 
@@ -87,5 +86,4 @@ def maps(ddm: DDM, faces: Pixels) -> tuple[torch.Tensor, torch.Tensor]:
 def picture(ddm: DDM, public: torch.Tensor, private: torch.Tensor, size: tuple[int, ...]) -> Pixels:
     """What the decoder makes of the maps, (N, height, width, 3) of 8 bits."""
     decoded = ddm.decode(public, private)[:, :, : size[0], : size[1]]
-    rounded: Pixels = (decoded.clamp(0, 1) * 255).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
-    return rounded
+    return to_pixels(decoded * 255)

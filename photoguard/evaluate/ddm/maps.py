@@ -1,4 +1,4 @@
-"""The paper's own setting, in which the public maps are readable: what a stranger makes of them.
+"""The paper's own setting, in which the public maps are readable: what an attacker makes of them.
 
 photoguard seals these maps. These attacks are the reason.
 """
@@ -14,16 +14,23 @@ import torch.nn.functional as F
 
 from photoguard.evaluate.common.faces import attackers_own
 from photoguard.evaluate.common.metrics import cosines, mean_psnr, mean_ssim
-from photoguard.evaluate.common.networks import MapDecoder, Regressor, Training, answers, train
-from photoguard.evaluate.common.recognition import as_pixels
+from photoguard.evaluate.common.networks import (
+    MapDecoder,
+    Regressor,
+    Training,
+    as_inputs,
+    as_pixels,
+    predict,
+    train,
+)
 from photoguard.evaluate.ddm import covers
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from photoguard.evaluate.common.faces import Faces
-    from photoguard.evaluate.ddm.covers import Pixels
     from photoguard.nets.ddm import DDM
+    from photoguard.nets.planes import Pixels
     from photoguard.recognizers import Recognizer
 
 FULL = Training(60, 2e-3)
@@ -128,7 +135,7 @@ def _regressed(
     net = Regressor(public.shape[1], private.shape[1])
     targets = ((private[mine] - middle) / spread).astype(np.float32)
     train(net, known[mine], targets, F.mse_loss, how, seed, device)
-    return np.asarray(answers(net, known[~mine], device) * spread + middle, np.float32)
+    return np.asarray(predict(net, known[~mine], device) * spread + middle, np.float32)
 
 
 def _fresh(
@@ -143,11 +150,11 @@ def _fresh(
     known = _scaled(public, mine)
     height, width = known.shape[2] * 16, known.shape[3] * 16
     targets = np.zeros((int(mine.sum()), 3, height, width), np.float32)
-    targets[:, :, : faces.shape[1], : faces.shape[2]] = faces[mine].transpose(0, 3, 1, 2) / np.float32(255)
+    targets[:, :, : faces.shape[1], : faces.shape[2]] = as_inputs(faces[mine])
     torch.manual_seed(seed)
     net = MapDecoder(public.shape[1])
     train(net, known[mine], targets, F.mse_loss, how, seed, device)
-    return as_pixels(answers(net, known[~mine], device))
+    return as_pixels(predict(net, known[~mine], device))
 
 
 def _scaled(public: NDArray[np.float32], mine: NDArray[np.bool_]) -> NDArray[np.float32]:

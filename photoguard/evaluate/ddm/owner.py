@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from photoguard.datasets.pictures import Reader, Source, divided
+from photoguard.datasets.pictures import Reader, Source, split_by_name
 from photoguard.detection import DetectionSettings
 from photoguard.errors import NoFaceError
-from photoguard.evaluate.common.metrics import cosines, psnr, ssim
+from photoguard.evaluate.common.metrics import cosines, ssim
 from photoguard.formats import identities
 from photoguard.methods import Settings, method
 from photoguard.opening import open_private
+from photoguard.photos.psnr import psnr
 from photoguard.protect import Options, protect_file
 from photoguard.recognizers import chip_for
 from photoguard.reveal import reveal
@@ -28,10 +29,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from photoguard.evaluate.common.faces import Faces
-    from photoguard.evaluate.ddm.covers import Pixels
+    from photoguard.nets.planes import Pixels
     from photoguard.recognizers import Recognizer
 
-    Readers = Mapping[str, Recognizer]
+    Recognizers = Mapping[str, Recognizer]
 
 LARGE = 192  # longer side of a patch from which a face counts as large
 WILD_HELD_OUT = 10  # people at the end of wild.zip whom no network of the tool was trained on
@@ -61,12 +62,12 @@ class Returned:
     """The cosine that one face in twenty falls below, with the recognizer that it is lowest for"""
 
 
-def returned(pairs: Sequence[Pair], readers: Readers) -> Returned:
+def returned(pairs: Sequence[Pair], recognizers: Recognizers) -> Returned:
     """The figures of some faces."""
     near = {}
-    for name, reader in readers.items():
+    for name, recognizer in recognizers.items():
         before, after = (np.stack([pair.chips[name][i] for pair in pairs]) for i in range(2))
-        near[name] = cosines(reader.embed_pixels(before), reader.embed_pixels(after))
+        near[name] = cosines(recognizer.embed_pixels(before), recognizer.embed_pixels(after))
     return Returned(
         faces=len(pairs),
         side=float(np.median([max(pair.before.shape[:2]) for pair in pairs])),
@@ -77,11 +78,11 @@ def returned(pairs: Sequence[Pair], readers: Readers) -> Returned:
     )
 
 
-def cut_outs(faces: Faces, name: str, readers: Readers) -> list[Pair]:
+def cut_outs(faces: Faces, name: str, recognizers: Recognizers) -> list[Pair]:
     """Faces of 128 px through the bytes that a method seals."""
     patches: list[Pixels] = list(faces.pixels)
     after = np.stack(method(name).reveal(name, method(name).seal(name, patches, Settings())))
-    chips = {r: (faces.chips(one.spec), faces.chips(one.spec, after)) for r, one in readers.items()}
+    chips = {r: (faces.chips(one.spec), faces.chips(one.spec, after)) for r, one in recognizers.items()}
     return [
         Pair(faces.pixels[i], after[i], {r: (a[i], b[i]) for r, (a, b) in chips.items()})
         for i in range(len(faces))
@@ -93,12 +94,12 @@ def wild_photos(data: Path, count: int) -> list[Pixels]:
     path = data / "wild.zip"
     if not path.is_file():
         return []
-    reader = Reader(divided((Source(path, WILD_HELD_OUT),))[1])
+    reader = Reader(split_by_name((Source(path, WILD_HELD_OUT),))[1])
     step = max(len(reader.pictures) // count, 1)
     return [reader.read(number) for number in range(0, len(reader.pictures), step)]
 
 
-def photos(pictures: Iterable[Pixels], name: str, readers: Readers) -> list[Pair]:
+def photos(pictures: Iterable[Pixels], name: str, recognizers: Recognizers) -> list[Pair]:
     """The largest face of each photo, encrypted to files and decrypted from them at its own resolution."""
     text, recipient = identities.generate()
     keys = identities.parse_identities(text.encode(), lambda _: "")
@@ -123,7 +124,7 @@ def photos(pictures: Iterable[Pixels], name: str, readers: Readers) -> list[Pair
                     chip_for(one.spec, picture, face.landmarks),
                     chip_for(one.spec, restored.pixels, face.landmarks),
                 )
-                for r, one in readers.items()
+                for r, one in recognizers.items()
             }
             found.append(Pair(picture[box.window], restored.pixels[box.window], chips))
     return found

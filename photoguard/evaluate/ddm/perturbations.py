@@ -8,6 +8,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from photoguard.nets.planes import to_pixels, to_planes
 from photoguard.photos.geometry import similarity
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from photoguard.evaluate.common.faces import Faces
-    from photoguard.evaluate.ddm.covers import Pixels
+    from photoguard.nets.planes import Pixels
     from photoguard.recognizers import Recognizer
 
 BOUND = 10.0  # gray levels by which a pixel may change
@@ -32,7 +33,7 @@ def fgsm(faces: Faces, recognizer: Recognizer, known: NDArray[np.float32], bound
         x, towards, labels = _batch(faces, recognizer, start)
         x.requires_grad_()
         (gradient,) = torch.autograd.grad(_doubt(recognizer, towards(x), centers, labels), x)
-        out.append(_pixels(x.detach() + bound * gradient.sign()))
+        out.append(to_pixels(x.detach() + bound * gradient.sign()))
     return np.concatenate(out)
 
 
@@ -60,8 +61,8 @@ def universal(
             (gradient,) = torch.autograd.grad(doubt, change)
             step = bound / 5 / (1 + epoch)
             change = (change.detach() + step * gradient.sign()).clamp(-bound, bound)
-    shown = torch.from_numpy(faces.pixels).permute(0, 3, 1, 2).float() + change.detach().cpu()
-    return _pixels(shown)
+    shown = to_planes(faces.pixels).float() + change.detach().cpu()
+    return to_pixels(shown)
 
 
 def _doubt(recognizer: Recognizer, chips: Tensor, centers: Tensor, labels: Tensor) -> Tensor:
@@ -73,7 +74,7 @@ def _batch(
 ) -> tuple[Tensor, Callable[[Tensor], Tensor], Tensor]:
     """Some faces (B, 3, H, W), what aligns them with a gradient, and whose they are."""
     part = slice(start, start + BATCH)
-    x = torch.from_numpy(faces.pixels[part]).to(recognizer.device).permute(0, 3, 1, 2).float()
+    x = to_planes(faces.pixels[part]).to(recognizer.device).float()
     grid = _grid(faces, recognizer, part).to(recognizer.device)
 
     def aligned(pictures: Tensor) -> Tensor:
@@ -92,8 +93,3 @@ def _grid(faces: Faces, recognizer: Recognizer, part: slice) -> Tensor:
         back = similarity(recognizer.template, landmarks)  # (2, 3): chip to picture
         grids.append(places @ back.T / [(width - 1) / 2, (height - 1) / 2] - 1)
     return torch.from_numpy(np.stack(grids)).float()
-
-
-def _pixels(x: Tensor) -> Pixels:
-    rounded: Pixels = x.clamp(0, 255).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
-    return rounded

@@ -1,9 +1,9 @@
-"""What strangers try on feature files: guessing private attributes, restoring the face."""
+"""What attackers try on feature files: guessing private attributes, restoring the face."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -18,9 +18,10 @@ from photoguard.evaluate.common.metrics import (
     mean_psnr,
     ms_ssims,
 )
-from photoguard.evaluate.common.networks import Training, answers, train
+from photoguard.evaluate.common.networks import Training, as_pixels, predict, train
 from photoguard.nets import obfuscator as nets
 from photoguard.nets.ddm import dequantise, quantise
+from photoguard.nets.planes import to_planes
 from photoguard.nets.similarity import ms_ssim
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ class Received(nn.Module):
         return together
 
 
-class Sleuth(nn.Module):
+class StrongClassifier(nn.Module):
     """Another adversary than the one that was trained along: residual, wider, with the whole face in view."""
 
     def __init__(self, config: ObfuscatorConfig, attributes: Sequence[Attribute], width: int = 48) -> None:
@@ -210,7 +211,7 @@ def drawn(
 ) -> NDArray[np.int64]:
     """What a network says to several releases of each face: (attributes, draws, N)."""
     cuts = np.cumsum(sizes)[:-1]
-    said = [np.split(answers(net, sent, device), cuts, axis=1) for _ in range(draws)]
+    said = [np.split(predict(net, sent, device), cuts, axis=1) for _ in range(draws)]
     return np.array([[part.argmax(1) for part in one] for one in said], np.int64).transpose(1, 0, 2)
 
 
@@ -236,14 +237,15 @@ class Identity:
 
     same: Interval
     stranger: Interval
+    """With another person's true face"""
     beyond: Interval
     """The difference, face by face"""
     alike: Interval
-    """The same difference to strangers of the same answer, which the service is told anyway"""
+    """The same difference to people of the same answer, which the service is told anyway"""
 
 
 @dataclass(frozen=True)
-class Restored:
+class ReconstructedFaces:
     """How near a reconstructor came to the faces of the other half."""
 
     ms_ssim: Interval
@@ -276,7 +278,7 @@ def restored(
     effort: Effort,
     judges: dict[str, Judge],
     device: str,
-) -> Restored:
+) -> ReconstructedFaces:
     """A reconstructor from scratch, on pairs of features and faces of one half; tested on the other."""
     own, others = halves[0][: effort.pairs], halves[1][: effort.judged]
     torch.manual_seed(0)
@@ -284,10 +286,10 @@ def restored(
     inputs = np.concatenate([victim.sent[own], victim.mirrored[own]])
     targets = np.concatenate([faces[own], faces[own][:, :, ::-1]])
     train(net, inputs, as_floats(targets), restoring_loss, effort.restore, 0, device)
-    out = as_pixels(answers(net, victim.sent[others], device))
-    shown = None if victim.extra is None else as_pixels(answers(net, victim.extra, device))
+    out = as_pixels(predict(net, victim.sent[others], device))
+    shown = None if victim.extra is None else as_pixels(predict(net, victim.extra, device))
     truth = faces[others]
-    return Restored(
+    return ReconstructedFaces(
         ms_ssim=mean_interval(ms_ssims(out, truth)),
         psnr=mean_psnr(out, truth),
         identity={name: identity(out, answer[others], one, victim.config) for name, one in judges.items()},
@@ -303,7 +305,7 @@ def restoring_loss(out: Tensor, truth: Tensor) -> Tensor:
 
 
 def identity(out: Pixels, answer: Labels, by: Judge, config: ObfuscatorConfig) -> Identity:
-    """Cosines with the true face and with strangers; strangers are drawn by lot."""
+    """Cosines with the true face and with those of other people, who are drawn by lot."""
     theirs, true = by.recognizer.embed_pixels(chips(out, by.recognizer, config)), by.true
     rng = np.random.default_rng(0)
     other = (np.arange(len(out)) + rng.integers(1, len(out), len(out))) % len(out)
@@ -335,9 +337,4 @@ def chips(faces: Pixels, recognizer: Recognizer, config: ObfuscatorConfig) -> Pi
 
 def as_floats(faces: Pixels) -> NDArray[np.float16]:
     """(N, H, W, 3) of 0..255 to (N, 3, H, W), of 0..255 still: half precision holds those exactly."""
-    return np.ascontiguousarray(faces.transpose(0, 3, 1, 2)).astype(np.float16)
-
-
-def as_pixels(out: NDArray[Any]) -> Pixels:
-    """(N, 3, H, W) of 0..1 to (N, H, W, 3) of 0..255."""
-    return np.asarray((out.clip(0, 1) * 255).round().transpose(0, 2, 3, 1), np.uint8)
+    return to_planes(faces).contiguous().numpy().astype(np.float16)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from photoguard.evaluate.obfuscator.targets import best
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -45,14 +47,6 @@ def accuracies(path: Path, results: dict[str, Any]) -> None:
     axis.set(ylabel="balanced accuracy, %", ylim=(0, 100))
     axis.legend(fontsize=7, ncols=2)
     figure.savefig(path, dpi=110)
-
-
-def best(row: dict[str, Any], attribute: str) -> dict[str, Any]:
-    """An attribute's figures: the service's for a task, the best attacker's for a private one."""
-    if attribute in row["task"]:
-        return dict(row["task"][attribute])
-    found = [row[kind][attribute] for kind in ("along", "fresh", "strong") if row[kind]]
-    return dict(max(found, key=lambda one: one["balanced"]["value"]))
 
 
 def _figure(width: float, height: float) -> Any:

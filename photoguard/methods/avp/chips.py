@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import math
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,24 +20,29 @@ from photoguard.errors import QualityError, UsageError
 from photoguard.formats import chip_data as avp_payload
 from photoguard.methods import Chips
 from photoguard.methods.avp.distortions import distortions, re_encoded
-from photoguard.methods.avp.keys import LearnedKey, opened, shuffle
-from photoguard.methods.avp.losses import ssim
+from photoguard.methods.avp.keys import learned_key, opened
 from photoguard.methods.avp.search import Fast, Found, Goal, Round, fast
 from photoguard.methods.avp.target import Resemblance, chip_spec, resemblance
+from photoguard.nets.planes import to_planes
+from photoguard.nets.similarity import ssim
 from photoguard.recognizers import Recognizer, Spec, load
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from photoguard.formats.identities import Recipients
+    from photoguard.methods.avp.keys import KeyModel
     from photoguard.methods.avp.search import Progress
+    from photoguard.methods.avp.target import Target
 
     Picture = NDArray[np.uint8]  # (H, W, 3)
     Pictures = NDArray[np.uint8]  # (N, H, W, 3)
+    Aim = Callable[[torch.Tensor], Target]  # from the originals to what their pictures have to keep
+    Distortions = Sequence[Callable[[torch.Tensor], torch.Tensor]]
 
 TOGETHER = 8  # faces in one search: more need more memory and are no faster
 SHOWS = 0.03  # SSIM with the face that no chip may exceed: what the paper's have
-SEALED_GOAL = Goal(reached=0.998, ssim_e=0.01)
+SEALED_SEARCH = Fast(goal=Goal(reached=0.998, ssim_e=0.01))
 LEARNED_SEARCH = Fast(
     # It begins at the shuffled face, which restores best: small steps keep what is good about it.
     goal=Goal(reached=0.997, ssim_e=0.02, ssim_d=0.93), rate=6.0, rate_end=0.5,
@@ -82,10 +87,7 @@ def encrypt(
     made: list[Chip] = []
     for start in range(0, len(faces), TOGETHER):
         some = faces[start : start + TOGETHER]
-        if chips.key_model is None:
-            found, restored = _sealed(some, chips, recipients, progress)
-        else:
-            found, restored = _learned(some, chips, chips.key_model, progress)
+        found, restored = _searched(some, chips, recipients, progress)
         for number, (face, one, back) in enumerate(zip(some, found, restored, strict=True), start=start + 1):
             if not _good(one, chips):
                 raise _missed(number, one, chips)
@@ -95,10 +97,61 @@ def encrypt(
                     "name fewer recognizers, or leave --robust out",
                 )
             cosines = dict(zip(chips.recognizers, one.reached, strict=True))
-            alike = _ssim(face, back)
+            alike = float(ssim(*(to_planes(picture[None]).float() for picture in (face, back))))
             survived = _survived(one.pixels, face, chips)
             made.append(Chip(one.pixels, back, cosines, one.ssim_e, alike, one.steps, one.seconds, survived))
     return made
+
+
+def sealed(
+    faces: Pictures,
+    aim: Aim,
+    recipients: Recipients,
+    settings: Fast = SEALED_SEARCH,
+    distort: Distortions = (),
+    progress: Progress | None = None,
+) -> tuple[list[Found], list[Picture]]:
+    """Chips that carry their face, for the recipients' eyes only, and the faces as they will come back."""
+    cargo, restored = zip(*(avp_payload.seal(face, recipients) for face in faces), strict=True)
+    originals = to_planes(faces).float()
+    found = fast(
+        originals, aim(originals), settings=settings, cargo=cargo, distortions=distort, progress=progress
+    )
+    return found, list(restored)
+
+
+def learned(
+    faces: Pictures,
+    aim: Aim,
+    model: KeyModel,
+    settings: Fast = LEARNED_SEARCH,
+    distort: Distortions = (),
+    progress: Progress | None = None,
+) -> tuple[list[Found], list[Picture]]:
+    """Chips that the key model undoes, and what it gives back of them."""
+    nonces = [secrets.token_bytes(avp_payload.NONCE) for _ in faces]
+    height, width = faces.shape[1:3]
+    key = learned_key(model, nonces, height, width)
+    cargo = [avp_payload.mark(model.secret, nonce, height, width) for nonce in nonces]
+    originals = to_planes(faces).float()
+    found = fast(
+        originals, aim(originals), key, settings,
+        start=key.start(originals), cargo=cargo, distortions=distort, progress=progress,
+    )  # fmt: skip
+    return found, [one.restored for one in found if one.restored is not None]
+
+
+def _searched(
+    faces: Pictures, chips: Chips, recipients: Recipients | None, progress: Progress | None
+) -> tuple[list[Found], list[Picture]]:
+    """The way that the user chose, with a goal that is no lower than what he asks for."""
+    aim, distort = partial(_target, chips), distortions(chips.robust)
+    if chips.key_model is not None:
+        model = opened(chips.key_model)
+        return learned(faces, aim, model, _aiming(LEARNED_SEARCH, chips), distort, progress)
+    if recipients is None:
+        raise UsageError("nobody to seal the chips to")
+    return sealed(faces, aim, recipients, _aiming(SEALED_SEARCH, chips), distort, progress)
 
 
 def _survived(chip: Picture, face: Picture, chips: Chips) -> dict[str, float]:
@@ -106,47 +159,14 @@ def _survived(chip: Picture, face: Picture, chips: Chips) -> dict[str, float]:
     if not chips.robust:
         return {}
     made = re_encoded(chip, chips.robust)
-    target = _target(chips, _tensor(face[None]).float())
+    target = _target(chips, to_planes(face[None]).float())
     with torch.no_grad():
         rows = torch.zeros(len(made), dtype=torch.long)
-        reached = target(_tensor(np.stack(list(made.values()))).float(), rows).reached.amin(1)
+        reached = target(to_planes(np.stack(list(made.values()))).float(), rows).reached.amin(1)
     return dict(zip(made, reached.tolist(), strict=True))
 
 
-def _sealed(
-    faces: Pictures, chips: Chips, recipients: Recipients | None, progress: Progress | None
-) -> tuple[list[Found], Sequence[Picture]]:
-    if recipients is None:
-        raise UsageError("nobody to seal the chips to")
-    cargo, restored = zip(*(avp_payload.seal(face, recipients) for face in faces), strict=True)
-    originals = _tensor(faces).float()
-    target = _target(chips, originals)
-    found = fast(
-        originals, target, settings=_aiming(Fast(goal=SEALED_GOAL), chips), cargo=cargo,
-        distortions=distortions(chips.robust), progress=progress,
-    )  # fmt: skip
-    return found, restored
-
-
-def _learned(
-    faces: Pictures, chips: Chips, key_model: bytes, progress: Progress | None
-) -> tuple[list[Found], Sequence[Picture]]:
-    model = opened(key_model)
-    nonces = [secrets.token_bytes(avp_payload.NONCE) for _ in faces]
-    height, width = faces.shape[1:3]
-    key = LearnedKey(model.generator, [shuffle(model.secret, nonce, height, width) for nonce in nonces])
-    cargo = [avp_payload.mark(model.secret, nonce, height, width) for nonce in nonces]
-    originals = _tensor(faces).float()
-    found = fast(
-        originals, _target(chips, originals), key, _aiming(LEARNED_SEARCH, chips),
-        start=key.start(originals), cargo=cargo, distortions=distortions(chips.robust),
-        progress=progress,
-    )  # fmt: skip
-    return found, [one.restored for one in found if one.restored is not None]
-
-
 def _aiming(search: Fast, chips: Chips) -> Fast:
-    """The search, with a goal that is no lower than what the user asks for."""
     return replace(search, goal=replace(search.goal, reached=max(search.goal.reached, chips.least)))
 
 
@@ -170,11 +190,3 @@ def _missed(number: int, found: Found, chips: Chips) -> QualityError:
         f"face {number} reached cosine {worst:.3f} with {name}, not {least}, in {found.steps} steps",
         hint,
     )
-
-
-def _tensor(pixels: Pictures) -> torch.Tensor:
-    return torch.from_numpy(pixels).permute(0, 3, 1, 2)
-
-
-def _ssim(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> float:
-    return float(ssim(_tensor(a[None]).float(), _tensor(b[None]).float()))

@@ -21,6 +21,7 @@ from photoguard.errors import DamagedError, WeightsError
 from photoguard.formats import chip_data as avp_payload
 from photoguard.formats import envelope
 from photoguard.nets.generator import Generator, GeneratorConfig
+from photoguard.nets.planes import to_pixels, to_planes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -162,17 +163,25 @@ class LearnedKey:
         return torch.stack([shuffled(one, how) for one, how in zip(originals, self.shuffles, strict=True)])
 
 
+def learned_key(model: KeyModel, nonces: Sequence[bytes], height: int, width: int) -> LearnedKey:
+    """The key of chips with these nonces."""
+    return LearnedKey(model.generator, [shuffle(model.secret, nonce, height, width) for nonce in nonces])
+
+
 def restore_learned(
-    pixels: NDArray[np.uint8], payload: avp_payload.Payload, key_model: bytes
+    pixels: NDArray[np.uint8], payload: avp_payload.Payload, model: KeyModel
 ) -> NDArray[np.uint8]:
     """The face behind a learned chip."""
-    model = opened(key_model)
     nonce = avp_payload.marked_nonce(payload, model.secret)
     step, sides = 1 << model.generator.config.halvings, (payload.height, payload.width)
     if any(side % step or not max(4, 2 * step) <= side <= SIDE_LIMIT for side in sides):
         raise DamagedError("the chip's size does not fit its key model")
-    key = LearnedKey(model.generator, [shuffle(model.secret, nonce, payload.height, payload.width)])
+    key = learned_key(model, [nonce], payload.height, payload.width)
+    face: NDArray[np.uint8] = opened_with(key, pixels[None])[0]
+    return face
+
+
+def opened_with(key: LearnedKey, chips: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """What a key makes of chips (N, H, W, 3), whether it is theirs or not."""
     with torch.no_grad():
-        chip = torch.from_numpy(pixels).permute(2, 0, 1)[None].float()
-        face = key(chip, torch.zeros(1, dtype=torch.long))
-    return np.ascontiguousarray(face[0].round().clamp(0, 255).byte().permute(1, 2, 0).numpy())
+        return to_pixels(key(to_planes(chips).float(), torch.arange(len(chips))))

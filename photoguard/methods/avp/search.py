@@ -1,6 +1,6 @@
 """The search for AVP's picture: Algorithm 1 as published, and the faster one that photoguard uses.
 
-Everything is a tensor here: originals (N, 3, H, W) of 0..255, a target (avp_target), and perhaps a key, a
+Everything is a tensor here: originals (N, 3, H, W) of 0..255, a target (`avp.target`), and perhaps a key, a
 function from (pictures, rows) to what the owner would restore. Whatever is reported was measured on 8-bit
 pixels.
 """
@@ -10,13 +10,15 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from photoguard.methods.avp.losses import distance, ssim, variance
+from photoguard.methods.avp.losses import distance, variance
+from photoguard.nets.planes import to_pixels, to_planes
+from photoguard.nets.similarity import ssim
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -282,7 +284,7 @@ def _savable(task: _Task, picture: Tensor, rows: Tensor) -> Tensor:
     """Pictures as they would be saved, each with its tag."""
     if task.low is None:
         return quantized(picture, None)
-    made = _pixels(quantized(picture, task.low[rows]))
+    made = to_pixels(quantized(picture, task.low[rows]))
     tagged = [task.cargo[row].tagged(one) for row, one in zip(rows.tolist(), made, strict=True)]
     return _tensor(tagged).to(picture)
 
@@ -385,11 +387,11 @@ class _Clock:
             alike = None if restored is None else float(ssim(restored, self.originals[row : row + 1]))
             found.append(
                 Found(
-                    pixels=_pixels(picture[None])[0],
+                    pixels=to_pixels(picture[None])[0],
                     reached=self.judged[row],
                     ssim_e=self.hidden[row],
                     ssim_d=alike,
-                    restored=None if restored is None else _pixels(restored)[0],
+                    restored=None if restored is None else to_pixels(restored)[0],
                     steps=len(trace),
                     seconds=self.share[row],
                     stopped=self.stopped[row],
@@ -400,8 +402,4 @@ class _Clock:
 
 
 def _tensor(pictures: Sequence[NDArray[np.uint8]]) -> Tensor:
-    return torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2)
-
-
-def _pixels(pictures: Tensor) -> Any:
-    return pictures.permute(0, 2, 3, 1).to(torch.uint8).contiguous().cpu().numpy()
+    return to_planes(np.stack(pictures))

@@ -24,6 +24,7 @@ from photoguard.methods import Sealed, Settings, checked, digest
 from photoguard.methods.ddm.maps import Codes, pack_maps, unpack_maps
 from photoguard.methods.patches import PNG, WEBP, compress, decompress
 from photoguard.methods.quantization import dequantise, quantise
+from photoguard.photos.psnr import psnr
 
 if TYPE_CHECKING:
     from photoguard.methods import Pixels
@@ -181,12 +182,6 @@ def _numbers(sketch: bytes) -> NDArray[np.int16]:
 
 
 # Quality
-
-
-def psnr(a: Pixels, b: Pixels) -> float:
-    """Peak signal-to-noise ratio of 8-bit pictures in decibels."""
-    error = float(np.mean((a.astype(np.float64) - b.astype(np.float64)) ** 2))
-    return float("inf") if error == 0 else float(10 * np.log10(255**2 / error))
 
 
 def _public_bytes(maps: bytes, restored: Pixels, patch: Pixels, settings: Settings) -> tuple[bytes, Pixels]:

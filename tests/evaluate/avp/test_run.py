@@ -1,6 +1,6 @@
 """AVP is measured: protocol, statistics, attacks that succeed where something leaks, targets, tables.
 
-Covers: evaluate.avp.keys, evaluate.avp.ways.
+Covers: evaluate.avp.algorithm_1, evaluate.avp.quality.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from torch import nn
 
 from photoguard import recognizers
 from photoguard.errors import UnreadableError, UsageError, WeightsError
+from photoguard.evaluate.avp import algorithm_1
 from photoguard.evaluate.avp import attacks as avp_attacks
 from photoguard.evaluate.avp import parts as avp_parts
 from photoguard.evaluate.avp import people as avp_people
@@ -51,7 +52,7 @@ def faces_of(labels) -> Faces:
     return Faces(np.zeros((len(labels), 8, 8, 3), np.uint8), np.zeros((len(labels), 5, 2)), labels)
 
 
-def test_a_photo_is_named_when_its_person_is_nearer_than_every_stranger():
+def test_a_photo_is_named_when_its_person_is_nearer_than_everybody_else():
     people = People(faces_of([0, 0, 0, 1, 1]), np.array([0, 3]), faces_of([0, 1]), (), np.array([0]))
     turn = np.deg2rad([0, 10, 50, 90, 100])  # the third photo of person 0 is off
     probes = np.stack([np.cos(turn), np.sin(turn)], 1).astype(np.float32)
@@ -87,10 +88,10 @@ def test_twelve_people_are_drawn_and_nobody_is_on_both_sides(tmp_path, no_detect
     assert sum(same for _, _, same in people.pairs) == 2
     assert len(people.encrypted) == 3
     shown = {tuple(one[0, 0]) + tuple(one[99, 99]) for one in people.probes.pixels}
-    assert not shown & {tuple(one[0, 0]) + tuple(one[99, 99]) for one in people.strangers.pixels}
+    assert not shown & {tuple(one[0, 0]) + tuple(one[99, 99]) for one in people.others.pixels}
     whole = avp_people.people_of(lfw, Crowd(None, None, 100, None), cache=tmp_path)
     assert len(whole.probes) == 12 * 14 == len(whole.enrolled)
-    assert len(whole.strangers) == 3 * 14 == len(whole.encrypted)
+    assert len(whole.others) == 3 * 14 == len(whole.encrypted)
 
 
 def test_too_few_people_are_an_error(tmp_path, no_detector):
@@ -269,7 +270,7 @@ class Pooled(nn.Module):
 
 
 ONCE = Training(1, 1e-3, batch=8)
-TINY = avp_setting.Size(
+TINY = avp_setting.AvpSize(
     crowd=Crowd(per_person=3, enrolled=1, pairs=6, gallery=2),
     bare=2,
     steps={"bare": 2, "learned": 2, "sealed": 3},
@@ -296,7 +297,7 @@ def test_the_whole_evaluation_runs_on_a_tiny_lfw_and_is_resumed(tmp_path, monkey
         recognizers.add(name, tmp_path / f"{name}.pt", arch="edgeface-xs", changes={"embedding": 16})
     monkeypatch.setattr(avp, "shipped", tuple)  # they take their time
     monkeypatch.setattr(avp, "QUICK", TINY)
-    monkeypatch.setattr(avp_parts, "Published", lambda **given: Published(**{"steps": 2, **given}))
+    monkeypatch.setattr(algorithm_1, "Published", lambda **given: Published(**{"steps": 2, **given}))
     trained: list[bool] = []
 
     def train_key(faces):
@@ -306,12 +307,11 @@ def test_the_whole_evaluation_runs_on_a_tiny_lfw_and_is_resumed(tmp_path, monkey
 
     said: list[str] = []
     page = tmp_path / "docs" / "avp.md"
-    results = avp.evaluate_avp(
-        tmp_path / "out", lfw, train_key, True, only=["quality", "wrong_keys"], say=said.append
-    )
+    asked = avp.AvpOptions(tmp_path / "out", lfw, train_key, quick=True)
+    results = avp.evaluate_avp(dataclasses.replace(asked, only=["quality", "wrong_keys"]), said.append)
     quality_rows = {"quality one", "quality two"}
     assert results["rows"].keys() == {*quality_rows, "wrong_keys"}
-    results = avp.evaluate_avp(tmp_path / "out", lfw, train_key, True, say=said.append, page=page)
+    results = avp.evaluate_avp(dataclasses.replace(asked, page=page), said.append)
     assert results["rows"].keys() == quality_rows | avp_parts.PARTS.keys()
     assert sorted(trained) == [False, True, True]  # two keys and one without faces, each once
     rows = results["rows"]
@@ -326,17 +326,19 @@ def test_the_whole_evaluation_runs_on_a_tiny_lfw_and_is_resumed(tmp_path, monkey
         lines = [line.count("|") for line in block.splitlines() if line.startswith("|")]
         assert len(set(lines)) <= 1  # every row as many cells as the head
     before = len(said)
-    avp.evaluate_avp(tmp_path / "out", lfw, train_key, True, say=said.append)
+    avp.evaluate_avp(asked, said.append)
     assert not [line for line in said[before:] if "processor time" in line]  # nothing was measured again
 
 
 def test_a_part_or_recognizer_that_is_not_there_is_named(tmp_path, no_detector):
     with pytest.raises(UsageError, match="no part 'speeed'") as caught:
-        avp.evaluate_avp(tmp_path / "out", tmp_path, lambda faces: None, only=["speeed"])
+        avp.evaluate_avp(avp.AvpOptions(tmp_path / "out", tmp_path, lambda faces: None, only=["speeed"]))
     assert "wrong_keys" in caught.value.hint
     lfw = twelve(tmp_path / "lfw").path
     with pytest.raises(WeightsError, match="nobody is not installed"):
-        avp.evaluate_avp(tmp_path / "out", lfw, lambda faces: None, True, recognizers=["nobody"])
+        avp.evaluate_avp(
+            avp.AvpOptions(tmp_path / "out", lfw, lambda faces: None, True, recognizers=["nobody"])
+        )
 
 
 @pytest.mark.slow
@@ -349,9 +351,8 @@ def test_sealed_chips_of_real_faces_hide_the_face_and_keep_the_person(tmp_path, 
     def train_key(faces):
         return KeyModel(bytes(32), Generator(GeneratorConfig(4, 1, 1, False)).requires_grad_(False))
 
-    results = avp.evaluate_avp(
-        tmp_path, data, train_key, True, recognizers=["mobilefacenet-casia"], only=["quality"]
-    )
+    asked = avp.AvpOptions(tmp_path, data, train_key, True, ["mobilefacenet-casia"], ["quality"])
+    results = avp.evaluate_avp(asked)
     sealed = results["rows"]["quality mobilefacenet-casia"]["sealed"]
     assert sealed["ssim_e"] <= 0.01 and sealed["ssim_d"] >= 0.975
     assert sealed["cosine"] >= 0.997 and sealed["worst"] >= 0.99

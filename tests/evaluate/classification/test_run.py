@@ -19,7 +19,7 @@ from photoguard.evaluate.classification import pictures
 from photoguard.evaluate.classification import rivals as classification_rivals
 from photoguard.evaluate.classification import run as classification
 from photoguard.evaluate.classification import tables as classification_tables
-from photoguard.evaluate.common.networks import Training, answers, cross_entropy, train
+from photoguard.evaluate.common.networks import Training, as_inputs, cross_entropy, predict, train
 from photoguard.methods.avp.keys import KeyModel
 from photoguard.nets.classifier import Adapted, Classifier, ClassifierConfig, Transformation
 from photoguard.nets.generator import Generator, GeneratorConfig
@@ -162,12 +162,12 @@ def test_the_transformation_network_keeps_the_class_and_leaves_the_classifier_as
     torch.manual_seed(0)
     net = Classifier(TINY)
     how = Training(8, 1e-2, batch=8)
-    train(net, classification_rivals.as_inputs(pixels), labels, cross_entropy, how, 0, "cpu")
+    train(net, as_inputs(pixels), labels, cross_entropy, how, 0, "cpu")
     before = {name: value.clone() for name, value in net.state_dict().items()}
     made = classification_rivals.transformation(net, pixels, labels, how, "cpu")
     shown = classification_rivals.transformed(made, pixels, "cpu")
     assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
-    guesses = answers(net, classification_rivals.as_inputs(shown), "cpu").argmax(1)
+    guesses = predict(net, as_inputs(shown), "cpu").argmax(1)
     assert (guesses == labels).mean() > 0.9
     assert shown.dtype == np.uint8
 
@@ -187,7 +187,7 @@ def test_networks_take_32_pixels_and_learn(family):
 
 def test_the_whole_evaluation_runs_is_resumed_and_fills_its_tables(tmp_path, monkeypatch):
     once = Training(1, 1e-3)
-    size = classification.Size(40, 20, 6, (4, 4, 8), 1, once, once, once, 3)
+    size = classification.ClassificationSize(40, 20, 6, (4, 4, 8), 1, once, once, once, 3)
     monkeypatch.setattr(classification, "QUICK", size)
     keys = []
 

@@ -23,11 +23,12 @@ from torch import nn
 from photoguard.evaluate.common import faces as cut
 from photoguard.evaluate.common import metrics, report
 from photoguard.evaluate.common import recognition as attacks
-from photoguard.evaluate.common.faces import Faces, tenth
+from photoguard.evaluate.common.faces import Faces
 from photoguard.evaluate.common.lfw import open_lfw, usual_landmarks
 from photoguard.evaluate.common.networks import Training
-from photoguard.evaluate.ddm import adversarial, covers, maps, owner, perturbations, tables, targets
+from photoguard.evaluate.ddm import adversarial, covers, maps, owner, parts, perturbations, tables, targets
 from photoguard.evaluate.ddm import run as ddm
+from photoguard.evaluate.ddm.setting import DdmSize
 from photoguard.nets.ddm import DDM, DDMConfig
 from photoguard.recognizers import TABLE
 from photoguard.recognizers.recognizer import Recognizer
@@ -194,9 +195,9 @@ SOLID = covers.baselines()["solid"]
 
 def test_a_tenth_of_everyone_is_tested_and_another_one_in_each_run():
     labels = crowd().labels
-    tests = [set(tenth(labels, number)[1].tolist()) for number in range(3)]
+    tests = [set(cut.test_tenth(labels, number)[1].tolist()) for number in range(3)]
     assert not tests[0] & tests[1] | tests[1] & tests[2]
-    seen, unseen = tenth(labels, 0)
+    seen, unseen = cut.test_tenth(labels, 0)
     assert sorted([*seen, *unseen]) == list(range(len(labels)))
     assert np.bincount(labels[unseen]).tolist() == [2] * 6
 
@@ -227,7 +228,7 @@ def test_a_fine_tuned_recognizer_and_an_untouched_one_name_open_faces():
     assert attacks.strong_recognizer(negative, faces, look, EFFORT, 1, "cpu").closed.above_chance
 
 
-def test_verification_of_strangers_with_and_without_training():
+def test_verification_of_people_not_learned_with_and_without_training():
     faces = crowd()
     pairs = tuple(
         (i, j, bool(faces.labels[i] == faces.labels[j])) for i in range(0, 120, 5) for j in range(1, 120, 7)
@@ -270,7 +271,7 @@ def test_covers_are_aligned_by_what_they_show(monkeypatch):
 def test_alike_counts_the_covers_that_are_one_picture():
     shown = np.zeros((4, 2, 2, 3), np.uint8)
     shown[3, 0, 0, 0] = 1
-    assert ddm.alike(shown) == 0.75
+    assert parts.alike(shown) == 0.75
 
 
 def test_the_restorer_restores_what_a_cover_leaks_and_the_mean_face_otherwise():
@@ -342,24 +343,24 @@ def test_a_report_is_written_resumed_and_readable(tmp_path):
     recognition = attacks.Recognition(metrics.proportion(3, 60), (0.05,), 6, 0.2)
     opened = maps.Opened(20.0, 0.5, 0.3)
     pairs = metrics.Verification(metrics.proportion(50, 100), (0.5,), 0.1, 0.5, 100)
-    restored = attacks.Restored(14.0, 0.2, None, 0.1, 0.1, np.zeros((1, 4, 4, 3), np.uint8))
-    row = {
-        "psnr": 8.0,
-        "ssim": 0.02,
-        "difference": 0.5,
-        "alike": 1.0,
-        "plain": recognition,
-        "strong": recognition,
-        "verified": {"r": pairs},
-        "verified_retrained": None,
-        "unretrained": {"r": recognition},
-        "restored": restored,
-    }
+    restored = attacks.RestoredFaces(14.0, 0.2, None, 0.1, 0.1, np.zeros((1, 4, 4, 3), np.uint8))
+    row = parts.CoverRow(
+        psnr=8.0,
+        ssim=0.02,
+        difference=0.5,
+        alike=1.0,
+        plain=recognition,
+        strong=recognition,
+        verified={"r": pairs},
+        verified_retrained=None,
+        unretrained={"r": recognition},
+        restored=restored,
+    )
     head = {
         "size": "quick", "people": 6, "photos": 60, "tested": 6, "pairs": 100, "seeds": 1, "strong": "r",
         "recognizers": ["r"],
     }  # fmt: skip
-    results = report.resumed(tmp_path, head)
+    results = report.resumed(tmp_path, head, "ddm")
     results["rows"] = {name: report.plain(row) for name in ("solid", "DDM")}
     results["splits"] = {
         "P3(1)": {"share": 0.6, "recovered": 43.0, "encrypted": 12.0, "secret_bytes": 3000.0},
@@ -372,9 +373,9 @@ def test_a_report_is_written_resumed_and_readable(tmp_path):
     results["returned"] = {"DDM": {targets.CUT: report.plain(back), "weights": "", "seconds": 1}}
     keys = ("step", "recovered_rmse", "recovered_groups", "encrypted_rmse", "encrypted_groups")
     results |= {"networks": ["plain"], "toy": [dict.fromkeys(keys, 2.5)]}
-    report.write(tmp_path, results)
-    assert report.resumed(tmp_path, head)["rows"].keys() == {"solid", "DDM"}
-    assert report.resumed(tmp_path, head | {"seeds": 2})["rows"] == {}
+    report.write(tmp_path, results, "ddm", tables.page)
+    assert report.resumed(tmp_path, head, "ddm")["rows"].keys() == {"solid", "DDM"}
+    assert report.resumed(tmp_path, head | {"seeds": 2}, "ddm")["rows"] == {}
     page = (tmp_path / "ddm.md").read_text()
     assert "evaluate ddm --data FOLDER --quick --seeds 1 --weights plain=FILE --toy FOLDER" in page
     assert "| solid | 5.0 % (1.7-13.7) | 0.3 |" in page
@@ -435,7 +436,7 @@ def test_the_whole_evaluation_runs_on_a_tiny_lfw(tmp_path, monkeypatch):
     monkeypatch.setattr(covers, "baselines", lambda: few)
     once = Training(1, 1e-3)
     effort = attacks.Effort(32, once, once, once, 8)
-    monkeypatch.setattr(ddm, "QUICK", ddm.Size(3, 10, 4, effort, once))
+    monkeypatch.setattr(ddm, "QUICK", DdmSize(3, 10, 4, effort, once))
     networks = {"MSEDNet": tmp_path / "mse.safetensors"}
     copy = tmp_path / "docs" / "evaluation.md"
     copy.parent.mkdir()
@@ -445,9 +446,10 @@ def test_the_whole_evaluation_runs_on_a_tiny_lfw(tmp_path, monkeypatch):
     monkeypatch.setattr(cut, "found_landmarks", lambda pixels, usual: usual)
     monkeypatch.setattr(adversarial, "PERIODS", (8,))
     monkeypatch.setattr(adversarial, "TILTS", (0,))
-    monkeypatch.setattr(ddm.owner, "wild_photos", lambda data, count: [ddm.portrait()[0], wall()])
+    monkeypatch.setattr(owner, "wild_photos", lambda data, count: [ddm.portrait()[0], wall()])
     given = {"networks": networks, "strong": "tiny", "page": copy, "toy": tmp_path / "toy"}
-    results = ddm.evaluate_ddm(tmp_path / "out", lfw, True, 1, **given)
+    asked = ddm.DdmOptions(tmp_path / "out", lfw, True, 1, **given)
+    results = ddm.evaluate_ddm(asked)
     assert [*results["rows"]] == ["Original", "P3(1)", "solid", "DDM", "MSEDNet"]
     assert results["perturbed"].keys() == {"FGSM", "UAP"}
     assert {"P3(20)", "DDM", "MSEDNet"} <= results["splits"].keys()
@@ -470,12 +472,12 @@ def test_the_whole_evaluation_runs_on_a_tiny_lfw(tmp_path, monkeypatch):
     def fail(*_):
         raise AssertionError("measured again")
 
-    monkeypatch.setattr(ddm, "row", fail)
-    assert ddm.evaluate_ddm(tmp_path / "out", lfw, True, 1, **given)["rows"] == results["rows"]
+    monkeypatch.setattr(parts, "cover_row", fail)
+    assert ddm.evaluate_ddm(asked)["rows"] == results["rows"]
     torch.manual_seed(1)  # rows of other weights are not those of these
     save_ddm(networks["MSEDNet"], DDM(DDMConfig(widths=(4, 4, 4), maps=4, one_in=4, blocks=1)))
     with pytest.raises(AssertionError, match="again"):
-        ddm.evaluate_ddm(tmp_path / "out", lfw, True, 1, **given)
+        ddm.evaluate_ddm(asked)
 
 
 def test_adversarial_content_is_measured_without_any_data(tmp_path, monkeypatch):
@@ -506,7 +508,7 @@ def test_the_quick_evaluation_of_two_covers_on_real_faces(tmp_path):
         pytest.skip("PHOTOGUARD_DATA does not name the folder with the real data")
     pytest.importorskip("onnx2torch")
     data = Path(os.environ["PHOTOGUARD_DATA"])
-    results = ddm.evaluate_ddm(tmp_path, data, quick=True, seeds=1, only=("Original", "solid"))
+    results = ddm.evaluate_ddm(ddm.DdmOptions(tmp_path, data, True, seeds=1, only=("Original", "solid")))
     original, solid = results["rows"]["Original"], results["rows"]["solid"]
     assert original["plain"]["above_chance"]
     assert original["strong"]["accuracy"]["value"] > 0.8

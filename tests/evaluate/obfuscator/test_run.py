@@ -16,7 +16,7 @@ from photoguard import weights
 from photoguard.errors import UsageError
 from photoguard.evaluate.common import metrics
 from photoguard.evaluate.common.networks import Training
-from photoguard.evaluate.obfuscator import attacks
+from photoguard.evaluate.obfuscator import attacks, parts, setting
 from photoguard.evaluate.obfuscator import run as page
 
 HALVES = (np.arange(0, 120, 2), np.arange(1, 120, 2))
@@ -47,7 +47,7 @@ def test_an_attacker_finds_what_features_tell_and_guesses_what_they_do_not(kind)
         return (
             attacks.nets.Classifier(PLAIN, (GENDER, RACE))
             if kind == "same"
-            else attacks.Sleuth(PLAIN, (GENDER, RACE), 8)
+            else attacks.StrongClassifier(PLAIN, (GENDER, RACE), 8)
         )
 
     labels = labels_of()
@@ -61,7 +61,13 @@ def test_noise_hides_what_is_weaker():
     labels = labels_of()
     one = victim(telling(labels, 0.2), spread=5.0)
     found = attacks.guessed(
-        one, lambda: attacks.Sleuth(PLAIN, (GENDER, RACE), 8), (GENDER, RACE), labels, HALVES, BRIEF, "cpu"
+        one,
+        lambda: attacks.StrongClassifier(PLAIN, (GENDER, RACE), 8),
+        (GENDER, RACE),
+        labels,
+        HALVES,
+        BRIEF,
+        "cpu",
     )
     assert abs(found["gender"].above_chance) < 20
 
@@ -116,7 +122,7 @@ class Colors:
         return means / np.linalg.norm(means, axis=1, keepdims=True)
 
 
-def test_identity_is_compared_with_strangers_and_with_those_of_the_same_answer():
+def test_identity_is_compared_with_others_and_with_those_of_the_same_answer():
     rng = np.random.default_rng(0)
     answer = np.arange(40) % 2
     faces = np.clip(np.full((40, 32, 32, 3), 128) + rng.integers(-90, 90, (40, 1, 1, 3)), 0, 255).astype(
@@ -148,7 +154,7 @@ def shipped(monkeypatch):
     state = {name: v for name, v in one.state_dict().items() if v.is_floating_point()}
     monkeypatch.setattr(weights, "shipped", lambda name: (state, config))
     monkeypatch.setattr(attacks, "QUICK", dataclasses.replace(BRIEF, pictures=30))
-    monkeypatch.setattr(page, "available", lambda *_: {"looks": Looks})
+    monkeypatch.setattr(setting, "available", lambda *_: {"looks": Looks})
 
 
 def test_the_whole_evaluation(shipped, tmp_path):
@@ -160,9 +166,8 @@ def test_the_whole_evaluation(shipped, tmp_path):
     (tmp_path / "run" / "log.jsonl").write_text(json.dumps(line) + "\n")
     options = {"hold_out": 40, "quick": True, "models": {"undefended": own}, "log": tmp_path / "run"}
     said = []
-    results = page.evaluate_obfuscator(
-        tmp_path / "out", faces, say=said.append, page=tmp_path / "docs" / "page.md", **options
-    )
+    asked = setting.ObfuscatorOptions(tmp_path / "out", faces, page=tmp_path / "docs" / "page.md", **options)
+    results = page.evaluate_obfuscator(asked, said.append)
     rows = results["rows"]
     assert list(rows) == ["photoguard", "undefended", "noise on the picture"]
     assert set(rows["photoguard"]["restored"]) == {"AR", "URec#1", "URec#2", "ResRec", "Whole"}
@@ -174,10 +179,10 @@ def test_the_whole_evaluation(shipped, tmp_path):
         assert part in text
     for picture in ("portrait", "accuracy", "losses"):
         assert (tmp_path / "docs" / "images" / f"obfuscator-{picture}.png").is_file()
-    assert (tmp_path / "out" / "restored-photoguard.photos.png").is_file()
+    assert (tmp_path / "out" / "restored-photoguard.png").is_file()
     assert not list((tmp_path / "docs").rglob("restored*"))  # faces of the data set stay out of docs
 
-    kept = page.evaluate_obfuscator(tmp_path / "out", faces, **options)
+    kept = page.evaluate_obfuscator(asked)
     assert kept["rows"] == rows and len(said) == 4  # finished rows are not measured again
 
 
@@ -185,18 +190,18 @@ def test_a_model_of_other_attributes_cannot_be_compared(shipped, tmp_path):
     own = tmp_path / "own.safetensors"
     weights.save_obfuscator(own, players(TINY))
     with pytest.raises(UsageError, match="own has other tasks"):
-        page.evaluate_obfuscator(tmp_path / "out", tmp_path, models={"own": own})
+        page.evaluate_obfuscator(setting.ObfuscatorOptions(tmp_path / "out", tmp_path, models={"own": own}))
 
 
 def test_held_out_faces_of_trained_people_are_left_out():
     known = smooth_faces(6)
     asked = np.concatenate([known[:2], 255 - known[:1]])
-    assert page.strangers(asked, known, Looks(), TINY).tolist() == [False, False, True]
+    assert setting.unseen_people(asked, known, Looks(), TINY).tolist() == [False, False, True]
 
 
 def test_noise_of_equal_visibility():
-    setting = SimpleNamespace(faces=smooth_faces(10))
-    sigma = page.visibility(setting, 0.6)
-    noise = np.random.default_rng(0).standard_normal(setting.faces.shape)
-    shown = ((setting.faces / 255 + sigma * noise).clip(0, 1) * 255).round().astype(np.uint8)
-    assert metrics.ms_ssims(shown, setting.faces).mean() == pytest.approx(0.6, abs=0.02)
+    given = SimpleNamespace(faces=smooth_faces(10))
+    sigma = parts.visibility(given, 0.6)
+    noise = np.random.default_rng(0).standard_normal(given.faces.shape)
+    shown = ((given.faces / 255 + sigma * noise).clip(0, 1) * 255).round().astype(np.uint8)
+    assert metrics.ms_ssims(shown, given.faces).mean() == pytest.approx(0.6, abs=0.02)

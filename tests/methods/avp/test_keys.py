@@ -206,7 +206,7 @@ def test_a_learned_chip_that_its_generator_cannot_take_is_damaged(height: int, w
     cargo = avp_payload.mark(b"s" * 32, bytes(16), height, width)
     chip = carrying(cargo, np.zeros((height, width, 3), np.uint8))
     with pytest.raises(DamagedError, match="size"):
-        avp_keys.restore_learned(chip, avp_payload.carried(chip), learned_model().to_bytes())
+        avp_keys.restore_learned(chip, avp_payload.carried(chip), learned_model())
 
 
 def test_a_key_model_that_is_a_bomb_or_garbage_ends_a_command_with_6(

@@ -21,6 +21,7 @@ from photoguard.methods.avp.keys import LearnedKey
 from photoguard.methods.avp.losses import class_doubt, class_loss
 from photoguard.methods.avp.search import Fast, Goal, Published, Round, fast, published, quantized
 from photoguard.methods.avp.target import Judged, chip_spec, classification, resemblance, view
+from photoguard.nets import similarity
 from photoguard.nets.generator import PRESETS, Generator, GeneratorConfig
 from photoguard.recognizers import TABLE
 
@@ -42,7 +43,7 @@ def test_ssim_is_the_one_that_evaluation_prints() -> None:
     a, b = faces(2)
     b = (b + 20 * torch.randn(b.shape, generator=torch.Generator().manual_seed(1))).round().clamp(0, 255)
     expected = metrics.ssim(a.permute(1, 2, 0).numpy(), b.permute(1, 2, 0).numpy())
-    assert float(avp_losses.ssim(a[None], b[None])) == pytest.approx(expected, abs=1e-5)
+    assert float(similarity.ssim(a[None], b[None])) == pytest.approx(expected, abs=1e-5)
 
 
 def test_the_variance_loss_is_equation_13() -> None:

@@ -1,4 +1,4 @@
-"""The owner's keys in AVP's evaluation: key models, each trained once and kept, and an identity."""
+"""The owner's keys where AVP is measured: key models, each trained once and kept, and an identity."""
 
 from __future__ import annotations
 
