@@ -47,6 +47,32 @@ class Options:
 
 
 @dataclass(frozen=True)
+class Choice:
+    """What of a photo is covered: `protect` covers it, and `detect` shows it."""
+
+    found: tuple[Face, ...]
+    covered: tuple[int, ...]  # numbers of the faces to cover
+    boxes: tuple[Box, ...]  # of the covers, faces first and then regions
+    numbers: tuple[int, ...]  # whose each box is: a face's number, or 0 for a region
+
+    @property
+    def faces(self) -> list[Face | None]:
+        """The face in each box, None in a region's."""
+        return [self.found[number - 1] if number else None for number in self.numbers]
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many faces are covered, how many of these are in doubt, and how many faces stay readable."""
+        uncertain = sum(not self.found[number - 1].certain for number in self.covered)
+        left = len(self.found) - len(self.covered)
+        return {"covered": len(self.covered), "uncertain": uncertain, "open": left}
+
+    def cover(self, number: int) -> Box | None:
+        """A face's cover; None when it stays readable, or smaller covers hide all of it."""
+        return self.boxes[self.numbers.index(number)] if number in self.numbers else None
+
+
+@dataclass(frozen=True)
 class Protection:
     """A protected photo, not yet on disk."""
 
@@ -92,11 +118,10 @@ def protect(
     photo = images.decode(data, files.shown(source), options.max_pixels, options.first_frame)
     icc, of_profile = profile.publishable(photo.icc, photo.grey)
     photo = replace(photo, icc=icc, notices=(*photo.notices, *photo.metadata.notices, *of_profile))
-    found = find(photo, options)
-    covered = select(found, options)
-    boxes, faces = _places(photo, [found[n - 1] for n in covered], options)
+    choice = choose(photo, options)
+    boxes = list(choice.boxes)
     if not boxes:
-        raise nothing_to_cover(source, found, options, png.public_chunk(data) is not None)
+        raise nothing_to_cover(source, choice.found, options, png.public_chunk(data) is not None)
     envelope.refuse_area(boxes, photo.width, photo.height)
     owners = Owners.of(boxes)
     owned = [owners.mask(number) for number in range(len(boxes))]
@@ -104,7 +129,7 @@ def protect(
     patches = [continued(photo.pixels[box.window], mine) for box, mine in zip(boxes, owned, strict=True)]
     parts = methods.method(options.method).seal(options.method, patches, options.settings, owned)
     covers = _covers(photo, boxes, patches, options)
-    own_chips, notices = chips.make(photo, faces, options.settings.chips, recipients, progress)
+    own_chips, notices = chips.make(photo, choice.faces, options.settings.chips, recipients, progress)
     notices += chips.show(photo, covers, own_chips)
     picture = covering.picture(photo, boxes, covers)
     public, keys = envelope.seal(
@@ -132,7 +157,15 @@ def protect(
     )
     notices = (*photo.notices, *notices)
     return Protection(
-        picture, public, private, tuple(covers), tuple(found), covered, options.portable, notices, own_chips
+        picture,
+        public,
+        private,
+        tuple(covers),
+        choice.found,
+        choice.covered,
+        options.portable,
+        notices,
+        own_chips,
     )
 
 
@@ -142,6 +175,18 @@ def no_face(source: Path) -> NoFaceError:
         f"no face was found in {files.shown(source)}",
         "look again with --thorough or a smaller --min-face, or cover something with --region x,y,w,h",
     )
+
+
+def choose(photo: Photo, options: Options) -> Choice:
+    """Find the faces of a photo, and say which of them, and which regions, to cover and how far."""
+    found = tuple(find(photo, options))
+    covered = select(found, options)
+    numbers = [*covered, *([0] * len(options.regions))]
+    boxes = [_region(found[n - 1].box.grown(options.margin), photo) for n in covered]
+    boxes += [_region(box, photo) for box in options.regions]
+    owners = Owners.of(boxes)
+    own = [n for n in range(len(boxes)) if owners.mask(n).any()]  # smaller covers hide the rest
+    return Choice(found, covered, tuple(boxes[n] for n in own), tuple(numbers[n] for n in own))
 
 
 def nothing_to_cover(
@@ -197,16 +242,6 @@ def select(found: Sequence[Face], options: Options) -> tuple[int, ...]:
     elif options.faces == "largest" and found:
         numbers = [max(numbers, key=lambda n: found[n - 1].box.area)]
     return tuple(sorted({*numbers} - {*options.keep}))
-
-
-def _places(photo: Photo, shown: Sequence[Face], options: Options) -> tuple[list[Box], list[Face | None]]:
-    """The boxes to cover, faces first and then regions, and the face in each, if there is one."""
-    faces: list[Face | None] = [*shown, *([None] * len(options.regions))]
-    boxes = [_region(face.box.grown(options.margin), photo) for face in shown]
-    boxes += [_region(box, photo) for box in options.regions]
-    owners = Owners.of(boxes)
-    own = [number for number in range(len(boxes)) if owners.mask(number).any()]  # others cover the rest
-    return [boxes[n] for n in own], [faces[n] for n in own]
 
 
 def _region(box: Box, photo: Photo) -> Box:

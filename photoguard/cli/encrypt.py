@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from photoguard import batch, files
-from photoguard.cli.shared import albums, options, streams
+from photoguard.cli.shared import albums, choosing, options, streams
 from photoguard.cli.shared.keyring import (
     chosen_recipients,
     has_identity,
@@ -26,7 +26,7 @@ from photoguard.files import limits, remote
 from photoguard.formats.identities import Identity, Recipients
 from photoguard.formats.signing import Signer
 from photoguard.methods import Chips, MethodName, Settings
-from photoguard.photos.geometry import MARGIN, Box
+from photoguard.photos.geometry import MARGIN
 
 if TYPE_CHECKING:
     from photoguard.covering import Look
@@ -151,26 +151,10 @@ def encrypt(
     passphrase: Annotated[
         bool, typer.Option("--passphrase", help="Seal to a passphrase instead of recipients.")
     ] = False,
-    faces: Annotated[
-        str,
-        typer.Option(
-            "--faces", help="Faces to cover: all, largest, none, or numbers from `detect` like 1,3."
-        ),
-    ] = "all",
-    keep: Annotated[str, typer.Option("--keep", help="Faces to leave readable, by number: 2 or 2,4.")] = "",
-    region: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--region",
-            help="Cover this too: x,y,width,height in pixels of the upright photo. Repeat it for several.",
-        ),
-    ] = None,
-    margin: Annotated[
-        float,
-        typer.Option(
-            "--margin", min=0.0, max=2.0, help="How far covers reach beyond a face, as a share of its size."
-        ),
-    ] = MARGIN,
+    faces: choosing.Faces = "all",
+    keep: choosing.Keep = "",
+    region: choosing.Region = None,
+    margin: choosing.Margin = MARGIN,
     min_face: options.MinFace = None,
     threshold: options.Threshold = None,
     thorough: options.Thorough = False,
@@ -215,7 +199,8 @@ def encrypt(
         raise UsageError("--strength belongs to --method blur or pixelate", "leave it out")
     _check_avp(method, recognizer, key_model, robust, cosine)
     cover_look = _look(method, look, max_pixels) if look else None
-    chosen, kept, regions = _faces(faces), face_numbers(keep, "--keep"), tuple(map(_box, region or []))
+    chosen, kept = choosing.chosen_faces(faces), face_numbers(keep, "--keep")
+    regions = choosing.regions(region)
     inputs = albums.without_outputs(voice, albums.named(photos, files_from))
     streamed = _streamed(inputs, output, private, method, dry_run or cluster is not None)
     data = streams.read(inputs[0], max_pixels) if streamed else b""  # before a passphrase is read
@@ -223,25 +208,12 @@ def encrypt(
     albums.speak_of_others(voice, inputs, chosen_files)
     tasks = [] if streamed else batch.plan(inputs, output, chosen_files)
     album = albums.Album(tasks, albums.is_many(tasks, inputs), jobs, force, None, no_face, cluster)
-    if album.many and (isinstance(chosen, tuple) or keep):
-        raise UsageError("face numbers belong to one photo", "give one photo, or use --faces all or largest")
-    if dry_run and (not to or "self" in to) and not has_identity():
-        albums.show_plan(voice, album, "protect")
-        return
-    _speak_of_leaks(voice, method)
-    recipients = chosen_recipients(to or [], passphrase, voice)
-    proof = proof_identities(recipients, voice)
-    chips = None
-    if method is MethodName.avp:
-        learned = None if key_model == SEALED else load_key_model(key_model, voice)
-        chips = Chips(recognizer_names(recognizer or ()), cosine, _robust(robust), learned)
+    choosing.refuse_numbers(album.many, chosen, keep)
     from photoguard.protect import Options
 
     choice = Options(
         method=method.value,
-        settings=Settings(
-            Settings.strength if strength is None else strength, exact, quality, compact, chips
-        ),
+        settings=Settings(Settings.strength if strength is None else strength, exact, quality, compact),
         detection=detection_settings(min_face, threshold, thorough),
         faces=chosen,
         keep=kept,
@@ -253,6 +225,16 @@ def encrypt(
         first_frame=first_frame,
         max_pixels=max_pixels,
     )
+    if dry_run and (not to or "self" in to) and not has_identity():
+        albums.show_plan(voice, album, "protect", choosing.counter(choice))
+        return
+    _speak_of_leaks(voice, method)
+    recipients = chosen_recipients(to or [], passphrase, voice)
+    proof = proof_identities(recipients, voice)
+    if method is MethodName.avp:
+        learned = None if key_model == SEALED else load_key_model(key_model, voice)
+        chips = Chips(recognizer_names(recognizer or ()), cosine, _robust(robust), learned)
+        choice = replace(choice, settings=replace(choice.settings, chips=chips))
     if streamed:
         from photoguard.batch.work import Encrypting
 
@@ -264,7 +246,7 @@ def encrypt(
         journal = albums.journal_for(voice, _as_text(choice, recipients), by_content, dry_run)
         album = replace(album, journal=journal)
     if dry_run:
-        albums.show_plan(voice, album, "protect")
+        albums.show_plan(voice, album, "protect", choosing.counter(choice))
         return
     _protect(voice, album, choice, recipients, proof)
 
@@ -378,24 +360,9 @@ def _chip_text(chip: dict[str, Any]) -> str:
     )
 
 
-def _faces(text: str) -> Literal["all", "largest", "none"] | tuple[int, ...]:
-    words: dict[str, Literal["all", "largest", "none"]] = {"all": "all", "largest": "largest", "none": "none"}
-    return words[text] if text in words else face_numbers(text, "--faces")
-
-
 def _robust(text: str) -> tuple[str, ...]:
     chosen = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
     strange = [part for part in chosen if part not in ("jpeg", "resize")]
     if strange:
         raise UsageError(f"--robust does not know {strange[0]!r}", "it takes jpeg, resize or jpeg,resize")
     return chosen
-
-
-def _box(text: str) -> Box:
-    try:
-        x, y, width, height = (int(part) for part in text.split(","))
-    except ValueError:
-        width = height = 0
-    if width < 1 or height < 1:
-        raise UsageError(f"--region {text!r} is not x,y,width,height", "like this: --region 120,80,300,90")
-    return Box(x, y, width, height)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -184,10 +184,13 @@ def warn_of_secrets(voice: Voice, cluster: str | None, what: str) -> None:
         voice.warn(f"your {what} goes to the cluster's workers in the clear; use a tls:// address")
 
 
-def show_plan(voice: Voice, album: Album, verb: str) -> None:
-    """What a run would do, photo by photo."""
+def show_plan(
+    voice: Voice, album: Album, verb: str, count: Callable[[Path], dict[str, int]] | None = None
+) -> None:
+    """What a run would do, photo by photo and in all; `count` tells of a photo's faces."""
+    total: Counter[str] = Counter()
     for task in album.tasks:
-        record = {"source": str(task.source), "public": str(task.public), "would": verb}
+        record: dict[str, Any] = {"source": str(task.source), "public": str(task.public), "would": verb}
         text = f"{files.shown(task.source)} -> {files.shown(task.public)}"
         try:
             files.read_file(task.source, count=1)
@@ -196,10 +199,25 @@ def show_plan(voice: Voice, album: Album, verb: str) -> None:
                     record["would"], text = "skip", f"{text}: nothing, an earlier run finished it"
                 else:
                     files.refuse_existing(task.public)
+            if count is not None and record["would"] == verb:
+                counts = count(task.source)
+                total.update(counts)
+                record, text = record | counts, f"{text}: {counted(counts)}"
         except PhotoguardError as error:
-            record["would"], record["error"], text = "fail", str(error), f"{text}: error: {error}"
+            skipped = _faceless(error) and album.no_face is not NoFace.error
+            record["would"], record["error"] = "skip" if skipped else "fail", str(error)
+            text += f": nothing, {error}" if skipped else f": error: {error}"
         voice.result(text, record)
-    voice.note(f"{len(album.tasks)} photos; nothing was done")
+    in_all = f"; {counted(total)} in all" if count is not None else ""
+    voice.note(f"{len(album.tasks)} photos{in_all}; nothing was done")
+
+
+def counted(counts: Mapping[str, int]) -> str:
+    """What becomes of faces, in words."""
+    covered, uncertain, left = (counts.get(kind, 0) for kind in ("covered", "uncertain", "open"))
+    text = f"{covered} {'face' if covered == 1 else 'faces'} covered"
+    text += f" ({uncertain} uncertain)" if uncertain else ""
+    return text + (f", {left} open" if left else "")
 
 
 def work_through(
