@@ -38,13 +38,12 @@ def panels() -> list[tuple[str, NDArray[np.uint8]]]:
     """Label and picture, in the order of the page."""
     original = images.decode(PORTRAIT.read_bytes(), "portrait").pixels
     ddm, restored = there_and_back("ddm")
+    covers = [face.box for face in ddm.public.faces]
+    preview = draw(original, ddm.found, ddm.covered, covers)
     plain = [(name, there_and_back(name)[0].picture.pixels) for name in ("pixelate", "blur", "solid")]
     return [
         ("original", original),
-        (
-            "detect --preview",
-            cv2.resize(draw(original, ddm.found), original.shape[1::-1], interpolation=cv2.INTER_AREA),
-        ),
+        ("detect --preview", cv2.resize(preview, original.shape[1::-1], interpolation=cv2.INTER_AREA)),
         ("encrypt (ddm)", ddm.picture.pixels),
         ("decrypt", restored),
         *((f"--method {name}", pixels) for name, pixels in plain),

@@ -14,7 +14,7 @@ from typing import Literal
 from photoguard import arguments, chips, files, protect, reveal
 from photoguard.arguments import Faces, File, Recipient
 from photoguard.detection import Face
-from photoguard.errors import DamagedError, UsageError
+from photoguard.errors import DamagedError
 from photoguard.files import limits, remote
 from photoguard.formats import identities
 from photoguard.formats.identities import Recipients
@@ -107,6 +107,8 @@ def protect_photo(
     strength: float = 1.0,
     exact: bool = False,
     quality: float | None = None,
+    compact: bool = False,
+    look: str | File | None = None,
     recognizers: Sequence[str] = (),
     key_model: File | None = None,
     robust: Sequence[str] = (),
@@ -130,17 +132,14 @@ def protect_photo(
     can tell who made it. `regions` are (x, y, width, height) in pixels of the upright photo, `name` is what a
     photo from memory is called, and the other options are those of `photoguard encrypt`.
     """
-    if only_certain and fail_on_uncertain:
-        raise UsageError("only_certain and fail_on_uncertain exclude each other", "choose one")
-    if quality is not None and (exact or method != "ddm"):
-        raise UsageError("quality belongs to method ddm without exact", "leave one of them out")
     recipients = arguments.recipients(identity, to, passphrase)
     options = protect.Options(
         method=method,
         settings=Settings(
             strength=arguments.within("strength", strength, 1, 5),
             exact=exact,
-            quality=None if quality is None else arguments.within("quality", quality, 20, 60),
+            quality=arguments.quality(quality, compact, exact, method),
+            compact=compact,
             chips=arguments.chips(method, recognizers, key_model, robust, cosine, identity),
         ),
         detection=arguments.detection(min_face, threshold, thorough),
@@ -148,7 +147,8 @@ def protect_photo(
         keep=tuple(keep),
         regions=tuple(Box(*region) for region in regions),
         margin=arguments.within("margin", margin, 0, 2),
-        uncertain="drop" if only_certain else "fail" if fail_on_uncertain else "cover",
+        look=None if look is None else arguments.look(method, look, max_pixels),
+        uncertain=arguments.uncertain(only_certain, fail_on_uncertain),
         portable=portable,
         max_pixels=max_pixels,
     )

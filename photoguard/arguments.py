@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from photoguard import files, protect
+from photoguard import covering, files, protect
 from photoguard.detection import DetectionSettings
 from photoguard.errors import PhotoguardError, UsageError
 from photoguard.files import limits, remote
@@ -43,6 +43,16 @@ def read_limited(file: File, limit: int) -> bytes:
 def name_of(photo: File) -> str:
     """What messages call a photo."""
     return "photo" if isinstance(photo, bytes) else files.shown(place(photo))
+
+
+def look(method: str, chosen: File, max_pixels: int) -> covering.Look:
+    """What covers show: a choice by its name, or a picture."""
+    if isinstance(chosen, str) and chosen in covering.CHOICES:
+        return covering.chosen_look(method, chosen)
+    covering.refuse_look(method)
+    if isinstance(chosen, str) and not place(chosen).exists():
+        raise UsageError(f"there is no look {chosen}", f"{', '.join(covering.CHOICES)}, or a picture's file")
+    return covering.chosen_look(method, (read_picture(chosen, max_pixels), name_of(chosen)))
 
 
 def source(photo: File, name: str | None) -> Path:
@@ -129,11 +139,27 @@ def detection(min_face: int | None, threshold: float | None, thorough: bool) -> 
     return DetectionSettings(min_face, threshold, thorough)
 
 
+def uncertain(only_certain: bool, fail: bool) -> Literal["cover", "drop", "fail"]:
+    """What becomes of faces that the detector is not certain of."""
+    if only_certain and fail:
+        raise UsageError("only_certain and fail_on_uncertain exclude each other", "choose one")
+    return "drop" if only_certain else "fail" if fail else "cover"
+
+
 def within(option: str, value: float, least: float, most: float) -> float:
     """The value, if the command line takes it as well."""
     if not least <= value <= most:
         raise UsageError(f"{option} {value} is out of range ({least}-{most})")
     return value
+
+
+def quality(wanted: float | None, compact: bool, exact: bool, method: str) -> float | None:
+    """The least PSNR, if it goes with the other options."""
+    if (wanted is not None or compact) and (exact or method != "ddm"):
+        raise UsageError("quality and compact belong to method ddm without exact", "leave one of them out")
+    if wanted is not None and compact:
+        raise UsageError("quality and compact exclude each other", "choose one")
+    return None if wanted is None else within("quality", wanted, 20, 60)
 
 
 def chips(

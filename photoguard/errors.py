@@ -9,6 +9,7 @@ class PhotoguardError(Exception):
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message)
         self.hint = hint
+        self.about: dict[str, str] = {}  # which input, for scripts
 
 
 class UsageError(PhotoguardError):
@@ -57,6 +58,16 @@ class WeightsError(PhotoguardError):
     exit_code = 7
 
 
+class MissingError(WeightsError):
+    """A library that an install for the everyday commands leaves out."""
+
+    def __init__(self, module: str) -> None:
+        super().__init__(
+            f"this needs {module}, which is not installed",
+            "pip install torch torchvision (for training, --method avp and added recognizers)",
+        )
+
+
 class OutputExistsError(PhotoguardError):
     """The output is already there, and --force was not given."""
 
@@ -73,3 +84,9 @@ class BatchError(PhotoguardError):
     """Some photos of a batch failed."""
 
     exit_code = 10
+
+
+def missing(error: BaseException) -> MissingError | None:
+    """What to say of an import that failed because such a library is not there; None of any other error."""
+    module = (error.name or "").partition(".")[0] if isinstance(error, ModuleNotFoundError) else ""
+    return MissingError(module) if module in ("torch", "torchvision") else None

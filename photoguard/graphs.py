@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -21,8 +22,8 @@ from photoguard import weights
 from photoguard.errors import WeightsError
 
 Arrays = Mapping[str, NDArray[Any]]
-OLDEST = (1, 18)  # release of ONNX Runtime
-HINT = "pip install 'onnxruntime>=1.18'"
+OLDEST = (1, 20)  # release of ONNX Runtime
+HINT = "pip install 'onnxruntime>=1.20'"
 
 GRAPHS = {  # name -> sha256 of its file
     "pnet": "64a2d519763d1015a29ef889ecb19e6f31219f199062336c168dc1f241bd46b6",
@@ -34,8 +35,6 @@ GRAPHS = {  # name -> sha256 of its file
     "classify": "ad1a514f2f2ce4e6ca452d44470b0b7757310a6bf3c57a9919bcffe08197b150",
     "photoguard-small": "6a9473163263640a22dca6fb3a404430d956fa6ead21a918a0a297214eca811a",
 }
-
-_threads: int | None = None  # of a network's run; None: all cores
 
 
 @dataclass(frozen=True)
@@ -57,16 +56,8 @@ class Graph:
         return outputs
 
 
-def use_threads(count: int | None) -> None:
-    """How many threads networks that are loaded from now on may use; a process that forks has one each."""
-    global _threads  # noqa: PLW0603 - what torch.set_num_threads was
-    _threads = count
-
-
 def threads() -> int:
-    """How many threads this process may compute with."""
-    if _threads is not None:
-        return _threads
+    """How many threads this process may compute with: those of OMP_NUM_THREADS, one in a run's workers."""
     told = os.environ.get("OMP_NUM_THREADS", "")
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, min(int(told), cores)) if told.isdigit() else cores
@@ -89,6 +80,8 @@ def _opened(name: str, model: bytes | str, values: Arrays, count: int) -> Graph:
     options = runtime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = count, 1
     options.log_severity_level = 3
+    options.enable_mem_pattern = False  # one block for a whole run: it rarely fits into what is free already
+    options.add_session_config_entry("session.use_env_allocators", "1")
     options.add_session_config_entry("session.set_denormal_as_zero", "1")
     kept = {key: np.ascontiguousarray(value, np.float32) for key, value in values.items()}
     if kept:
@@ -112,7 +105,16 @@ def _runtime() -> Any:
     release = tuple(int(part) for part in onnxruntime.__version__.split(".")[:2])
     if release < OLDEST:
         raise WeightsError(f"ONNX Runtime {onnxruntime.__version__} is too old", HINT)
+    _share_memory(onnxruntime)
     return onnxruntime
+
+
+def _share_memory(runtime: Any) -> None:
+    """One pool of memory for all networks: each keeps what it has ever used, and they run in turns."""
+    kind = runtime.OrtAllocatorType.ORT_ARENA_ALLOCATOR
+    place = runtime.OrtMemoryInfo("Cpu", kind, 0, runtime.OrtMemType.DEFAULT)
+    with suppress(Exception):  # a program that uses ONNX Runtime itself may have made one already
+        runtime.create_and_register_allocator(place, None)
 
 
 def _providers(runtime: Any) -> Sequence[str]:

@@ -21,6 +21,7 @@ from photoguard.formats.identities import Identity, Recipients
 from photoguard.formats.private import Grant, PrivateFile, seal_private
 from photoguard.formats.signing import Signer
 from photoguard.photos import images, png, profile
+from photoguard.photos.continuation import continued
 from photoguard.photos.geometry import MARGIN, Box, Owners
 from photoguard.photos.images import Photo
 
@@ -39,9 +40,37 @@ class Options:
     keep: tuple[int, ...] = ()  # faces to leave readable
     regions: tuple[Box, ...] = ()  # further things to cover
     margin: float = MARGIN
+    look: covering.Look | None = None  # None: the method's own
     uncertain: Literal["cover", "drop", "fail"] = "cover"
     portable: bool = False
+    first_frame: bool = False  # of an animation or of several pages; without it they are refused
     max_pixels: int = limits.PIXEL_CAP
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What of a photo is covered: `protect` covers it, and `detect` shows it."""
+
+    found: tuple[Face, ...]
+    covered: tuple[int, ...]  # numbers of the faces to cover
+    boxes: tuple[Box, ...]  # of the covers, faces first and then regions
+    numbers: tuple[int, ...]  # whose each box is: a face's number, or 0 for a region
+
+    @property
+    def faces(self) -> list[Face | None]:
+        """The face in each box, None in a region's."""
+        return [self.found[number - 1] if number else None for number in self.numbers]
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many faces are covered, how many of these are in doubt, and how many faces stay readable."""
+        uncertain = sum(not self.found[number - 1].certain for number in self.covered)
+        left = len(self.found) - len(self.covered)
+        return {"covered": len(self.covered), "uncertain": uncertain, "open": left}
+
+    def cover(self, number: int) -> Box | None:
+        """A face's cover; None when it stays readable, or smaller covers hide all of it."""
+        return self.boxes[self.numbers.index(number)] if number in self.numbers else None
 
 
 @dataclass(frozen=True)
@@ -87,20 +116,21 @@ def protect(
     did; `progress` hears of AVP's search; `mode` are the permissions of the original, -1 when they are not
     known.
     """
-    photo = images.decode(data, files.shown(source), options.max_pixels)
+    photo = images.decode(data, files.shown(source), options.max_pixels, options.first_frame)
     icc, of_profile = profile.publishable(photo.icc, photo.grey)
     photo = replace(photo, icc=icc, notices=(*photo.notices, *photo.metadata.notices, *of_profile))
-    found = find(photo, options)
-    covered = select(found, options)
-    boxes, faces = _places(photo, [found[n - 1] for n in covered], options)
+    choice = choose(photo, options)
+    boxes = list(choice.boxes)
     if not boxes:
-        raise no_face(source)
+        raise nothing_to_cover(source, choice.found, options, png.public_chunk(data) is not None)
     envelope.refuse_area(boxes, photo.width, photo.height)
     owners = Owners.of(boxes)
-    patches = _patches(photo, boxes, owners)
-    parts = methods.method(options.method).seal(options.method, patches, options.settings)
-    covers = [covering.cover(options.method, patch, options.settings.strength) for patch in patches]
-    own_chips, notices = chips.make(photo, faces, options.settings.chips, recipients, progress)
+    owned = [owners.mask(number) for number in range(len(boxes))]
+    # What belongs to a neighbor must not be sealed under this face's key.
+    patches = [continued(photo.pixels[box.window], mine) for box, mine in zip(boxes, owned, strict=True)]
+    parts = methods.method(options.method).seal(options.method, patches, options.settings, owned)
+    covers = _covers(photo, boxes, patches, options)
+    own_chips, notices = chips.make(photo, choice.faces, options.settings.chips, recipients, progress)
     notices += chips.show(photo, covers, own_chips)
     picture = covering.picture(photo, boxes, covers)
     public, keys = envelope.seal(
@@ -113,8 +143,8 @@ def protect(
         [
             sealed.pack_metadata(photo, source.name, options.settings.exact, mode),
             *(
-                sealed.pack_face(part.public, _own_alpha(photo, box, owners.mask(number)))
-                for number, (box, part) in enumerate(zip(boxes, parts, strict=True))
+                sealed.pack_face(part.public, _own_alpha(photo, box, mine))
+                for box, part, mine in zip(boxes, parts, owned, strict=True)
             ),
             sealed.pack_everything(photo.metadata),
         ],
@@ -128,7 +158,15 @@ def protect(
     )
     notices = (*photo.notices, *notices)
     return Protection(
-        picture, public, private, tuple(covers), tuple(found), covered, options.portable, notices, own_chips
+        picture,
+        public,
+        private,
+        tuple(covers),
+        choice.found,
+        choice.covered,
+        options.portable,
+        notices,
+        own_chips,
     )
 
 
@@ -138,6 +176,41 @@ def no_face(source: Path) -> NoFaceError:
         f"no face was found in {files.shown(source)}",
         "look again with --thorough or a smaller --min-face, or cover something with --region x,y,w,h",
     )
+
+
+def choose(photo: Photo, options: Options) -> Choice:
+    """Find the faces of a photo, and say which of them, and which regions, to cover and how far."""
+    found = tuple(find(photo, options))
+    covered = select(found, options)
+    numbers = [*covered, *([0] * len(options.regions))]
+    boxes = [_region(found[n - 1].box.grown(options.margin), photo) for n in covered]
+    boxes += [_region(box, photo) for box in options.regions]
+    owners = Owners.of(boxes)
+    own = [n for n in range(len(boxes)) if owners.mask(n).any()]  # smaller covers hide the rest
+    return Choice(found, covered, tuple(boxes[n] for n in own), tuple(numbers[n] for n in own))
+
+
+def nothing_to_cover(
+    source: Path, found: Sequence[Face], options: Options, protected: bool = False
+) -> NoFaceError:
+    """Why nothing is covered: nobody is in the photo, or the user keeps everybody readable."""
+    name = files.shown(source)
+    if found:
+        return NoFaceError(
+            f"nothing to cover in {name}: --keep leaves every face readable that was to be covered",
+            "leave a face out of --keep, or cover something with --region x,y,w,h",
+        )
+    if options.faces == "none":
+        return NoFaceError(
+            f"nothing to cover in {name}: --faces none, and no --region",
+            "cover something with --region x,y,w,h, or leave --faces out",
+        )
+    if protected:
+        return NoFaceError(
+            f"{name} is protected already, and shows no face that is not covered",
+            "`photoguard inspect` shows what is covered; --region covers more",
+        )
+    return no_face(source)
 
 
 def find(photo: Photo, options: Options) -> list[Face]:
@@ -172,16 +245,6 @@ def select(found: Sequence[Face], options: Options) -> tuple[int, ...]:
     return tuple(sorted({*numbers} - {*options.keep}))
 
 
-def _places(photo: Photo, shown: Sequence[Face], options: Options) -> tuple[list[Box], list[Face | None]]:
-    """The boxes to cover, faces first and then regions, and the face in each, if there is one."""
-    faces: list[Face | None] = [*shown, *([None] * len(options.regions))]
-    boxes = [_region(face.box.grown(options.margin), photo) for face in shown]
-    boxes += [_region(box, photo) for box in options.regions]
-    owners = Owners.of(boxes)
-    own = [number for number in range(len(boxes)) if owners.mask(number).any()]  # others cover the rest
-    return [boxes[n] for n in own], [faces[n] for n in own]
-
-
 def _region(box: Box, photo: Photo) -> Box:
     clipped = box.clipped(photo.width, photo.height)
     if not clipped.area:
@@ -193,15 +256,12 @@ def _region(box: Box, photo: Photo) -> Box:
     return clipped.on_grid(photo.grid).clipped(photo.width, photo.height)
 
 
-def _patches(photo: Photo, boxes: list[Box], owners: Owners) -> list[images.Pixels]:
-    patches = []
-    for number, box in enumerate(boxes):
-        patch = photo.pixels[box.window].copy()
-        mine = owners.mask(number)
-        # What belongs to a neighbor must not be sealed under this face's key.
-        patch[~mine] = patch[mine].mean(axis=0).astype(patch.dtype)
-        patches.append(patch)
-    return patches
+def _covers(
+    photo: Photo, boxes: list[Box], patches: Sequence[images.Pixels], options: Options
+) -> list[covering.Cover]:
+    if options.look is not None:
+        return covering.chosen(photo, boxes, options.look)
+    return [covering.cover(options.method, patch, options.settings.strength) for patch in patches]
 
 
 def _own_alpha(photo: Photo, box: Box, mine: NDArray[np.bool_]) -> NDArray[Any] | None:

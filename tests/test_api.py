@@ -228,7 +228,8 @@ def test_a_grant_opens_what_it_names() -> None:
     ("options", "says"),
     [
         ({"margin": 3}, "margin 3 is out of range"), ({"strength": 0}, "strength"),
-        ({"quality": 0, "method": "ddm"}, "quality 0"), ({"quality": 40}, "quality belongs"),
+        ({"quality": 0, "method": "ddm"}, "quality 0"), ({"quality": 40}, "quality and compact belong"),
+        ({"quality": 40, "compact": True, "method": "ddm"}, "exclude each other"),
         ({"cosine": 0.5}, "belong to method avp"), ({"method": "avp", "robust": ["fog"]}, "fog"),
         ({"faces": "some"}, "some"), ({"method": "paint"}, "paint"), ({"keep": [7]}, "no face 7"),
         ({"only_certain": True, "fail_on_uncertain": True}, "exclude each other"),
@@ -238,6 +239,19 @@ def test_a_grant_opens_what_it_names() -> None:
 def test_an_option_that_makes_no_sense_is_a_usage_error(options: dict[str, object], says: str) -> None:
     with pytest.raises(UsageError, match=says):
         library.protect_photo(DATA, ME, **{**FAST, **options})  # type: ignore[arg-type]
+
+
+def test_a_look_is_a_name_or_a_picture() -> None:
+    wanted = {"method": "solid", "faces": "none", "regions": [(0, 0, 32, 32)]}
+    soft, logo = (library.protect_photo(DATA, ME, look=look, **wanted) for look in ("soft", DATA))
+    shown = [images.decode(made.public, "public").pixels[:32, :32] for made in (soft, logo)]
+    assert not np.array_equal(*shown)
+    for options, says in (
+        ({"look": "tartan"}, "no look tartan"),
+        ({"look": "soft", "method": "blur"}, "blur"),
+    ):
+        with pytest.raises(UsageError, match=says):
+            library.protect_photo(DATA, ME, **{**wanted, **options})
 
 
 def test_options_do_what_the_command_line_s_do() -> None:

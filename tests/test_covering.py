@@ -11,7 +11,7 @@ from PIL import Image
 from support.places import PORTRAIT
 
 from photoguard import covering, looks, protect, weights
-from photoguard.errors import DamagedError
+from photoguard.errors import DamagedError, UsageError
 from photoguard.evaluate.ddm import adversarial, covers
 from photoguard.formats import contents as sealed
 from photoguard.formats import envelope, identities
@@ -73,13 +73,69 @@ def test_every_method_has_a_look() -> None:
     assert covering.LOOKS.keys() == METHODS.keys()
 
 
+# Chosen looks
+
+LOGO = np.zeros((10, 30, 3), np.uint8) + np.array([250, 20, 60], np.uint8)
+
+
+LOGO_LOOK = covering.chosen_look("ddm", (images.encode_restored(images.Photo(LOGO)), "logo"))
+SOFT = covering.Look("soft")
+
+
+@pytest.mark.parametrize("method", ["ddm", "solid"])
+@pytest.mark.parametrize("look", ["plain", "pattern", "soft", "image"])
+def test_a_chosen_look_says_nothing_of_what_it_hides(look: str, method: str) -> None:
+    """Two photos that differ only under overlapping covers have one public picture."""
+    pixels = np.asarray(Image.open(PORTRAIT).convert("RGB").resize((96, 96)))
+    other = pixels.copy()
+    for box in (Box(16, 16, 32, 32), Box(32, 32, 48, 16)):
+        other[box.window] = 255 - other[box.window]
+    chosen = LOGO_LOOK if look == "image" else covering.chosen_look(method, look)
+    one, two = (protected(method, p, look=chosen) for p in (pixels, other))
+    assert np.array_equal(one.picture.pixels, two.picture.pixels)
+    assert {face.look for face in one.public.faces} == {look}
+    check(one)
+
+
+@pytest.mark.parametrize("method", ["avp", "blur", "pixelate"])
+def test_a_method_with_a_look_of_its_own_takes_no_other(method: str) -> None:
+    with pytest.raises(UsageError, match=f"--look does not go with --method {method}"):
+        covering.chosen_look(method, "soft")
+
+
+def test_soft_takes_the_tone_of_its_open_surroundings() -> None:
+    pixels = np.full((96, 96, 3), 40, np.uint8)
+    pixels[:, :16] = 200
+    box, other = Box(16, 16, 32, 32), Box(48, 16, 16, 16)
+    pixels[box.window] = pixels[other.window] = 255
+    colors = covering.beside(pixels, box, [box, other])
+    assert (colors == [[200] * 3, [40] * 3, [40] * 3, [40] * 3]).all()
+    (cover, _) = covering.chosen(images.Photo(pixels), [box, other], covering.Look("soft"))
+    assert cover.pixels[16, 0, 0] > cover.pixels[16, 31, 0] and cover.pixels.max() <= 200
+    alone = Box(0, 0, 96, 96)
+    assert (covering.beside(pixels, alone, [alone]) == 127).all()
+
+
+def test_soft_is_drawn_again_from_the_public_picture() -> None:
+    made = protected("ddm", np.asarray(Image.open(PORTRAIT).convert("RGB").resize((96, 96))), look=SOFT)
+    wrong = tuple(covering.Cover(c.look, c.pixels // 2) for c in made.covers)
+    picture = covering.picture(made.picture, [face.box for face in made.public.faces], wrong)
+    with pytest.raises(DamagedError, match="cover of face 1"):
+        check(replace(with_picture(made, picture), covers=wrong))
+
+
 # Proof
 
 
-def protected(method: str, pixels: np.ndarray, alpha: np.ndarray | None = None) -> protect.Protection:
+def protected(
+    method: str,
+    pixels: np.ndarray,
+    alpha: np.ndarray | None = None,
+    look: covering.Look | None = None,
+) -> protect.Protection:
     data = images.encode_restored(images.Photo(pixels, alpha, bool((pixels == pixels[..., :1]).all())))
     regions = (Box(16, 16, 32, 32), Box(32, 32, 48, 16))
-    options = protect.Options(method, Settings(exact=True), faces="none", regions=regions)
+    options = protect.Options(method, Settings(exact=True), faces="none", regions=regions, look=look)
     return protect.protect(data, Path("photo.png"), options)
 
 
@@ -95,10 +151,14 @@ def with_picture(made: protect.Protection, picture: images.Photo) -> protect.Pro
 
 
 @pytest.mark.parametrize("deep, grey", [(False, False), (True, False), (False, True), (True, True)])
-@pytest.mark.parametrize("method", METHODS)
-def test_a_pixel_of_the_face_in_the_written_cover_is_found(method: str, deep: bool, grey: bool) -> None:
+@pytest.mark.parametrize(
+    "method, look", [*((name, None) for name in METHODS), ("ddm", SOFT), ("solid", LOGO_LOOK)]
+)
+def test_a_pixel_of_the_face_in_the_written_cover_is_found(
+    method: str, look: covering.Look | None, deep: bool, grey: bool
+) -> None:
     pixels = np.asarray(Image.open(PORTRAIT).convert("L" if grey else "RGB").resize((96, 96)).convert("RGB"))
-    made = protected(method, pixels.astype(np.uint16) * 257 if deep else pixels)
+    made = protected(method, pixels.astype(np.uint16) * 257 if deep else pixels, look=look)
     assert made.picture.pixels.dtype == (np.uint16 if deep else np.uint8) and made.picture.grey is grey
     check(made)
     for y, x in ((16, 16), (47, 31), (47, 79)):

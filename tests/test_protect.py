@@ -12,6 +12,7 @@ from PIL import Image, ImageOps
 from support.places import PORTRAIT
 
 from photoguard import protect
+from photoguard.detection import DetectionSettings
 from photoguard.photos import images
 from photoguard.photos.geometry import Box, upright_cell
 
@@ -160,3 +161,23 @@ def test_what_a_cut_block_shows_gives_the_hidden_column() -> None:
     assert len(exact) == 40 and sum(exact) >= 30
     guessed = [np.array_equal(block[:, 6], block[:, 7]) for block in blocks]
     assert sum(guessed) <= 5  # it is not that the columns are alike
+
+
+def test_what_is_chosen_is_what_is_covered() -> None:
+    """`detect` shows the choice, `protect` covers it."""
+    head = np.asarray(Image.open(PORTRAIT).convert("RGB"))[0:250, 60:360]
+    out = io.BytesIO()
+    Image.fromarray(np.hstack([head, head])).save(out, "JPEG", quality=95)
+    options = protect.Options("solid", keep=(1,), regions=(Box(5, 5, 30, 30),), margin=0.4)
+    choice = protect.choose(images.decode(out.getvalue(), "photo"), options)
+    made = protect.protect(out.getvalue(), Path("photo.jpg"), options)
+    assert [face.box for face in made.public.faces] == list(choice.boxes)
+    assert choice.covered == made.covered == (2,) and choice.numbers == (2, 0)
+    assert choice.cover(1) is None and choice.cover(2) == choice.boxes[0]
+    wanted = choice.found[1].box.grown(0.4).clipped(600, 250)
+    assert choice.boxes[0].holds(wanted) and choice.faces == [choice.found[1], None]
+    assert choice.counts == {"covered": 1, "uncertain": 0, "open": 1}
+    doubtful = protect.choose(
+        images.decode(out.getvalue(), "photo"), protect.Options(detection=DetectionSettings(threshold=1.0))
+    )
+    assert doubtful.counts == {"covered": 2, "uncertain": 2, "open": 0}

@@ -101,6 +101,7 @@ def plan(
                 f"{files.shown(output)} must end in .png", "public pictures are PNG: NAME.pub.png"
             )
         return [Task(inputs[0], output, apart=private_to)]
+    _refuse_one_name(output)
     if rename is not None:
         named = [
             (source, (output or source.parent) / (rename(source) + files.PUBLIC_SUFFIX))
@@ -162,6 +163,8 @@ def plan_restoring(
     target = output if output is not None and single and not files.means_folder(output) else None
     if target is not None and target.suffix.lower() != ".png":
         raise UsageError(f"{files.shown(target)} must end in .png", "restored photos are PNG")
+    if target is None:
+        _refuse_one_name(output)
     beside = {folder: files.private_folders(folder) for folder in {source.parent for source, _ in pairs}}
     found: dict[Path, dict[str, tuple[Path, ...]]] = {}
     tasks = []
@@ -177,6 +180,15 @@ def plan_restoring(
         named = tuple(path for place in places for path in found[place].get(_stem(source), ()))
         tasks.append(Task(source, public, restores=True, secrets=named, lairs=tuple(places)))
     return _distinct(tasks)
+
+
+def _refuse_one_name(output: Path | None) -> None:
+    """Raise when the outputs of several photos, or of a folder, are to have one file's name."""
+    if output is not None and output.suffix.lower() == ".png" and not files.is_folder(output):
+        raise UsageError(
+            f"{files.shown(output)} names one file, and the input is several or a folder",
+            "name a folder with -o",
+        )
 
 
 def _stem(picture: Path) -> str:
@@ -210,6 +222,16 @@ def _pairs(inputs: Sequence[Path], selection: Selection, listed: Listing) -> Ite
                 continue
             seen.add(name)
             yield source, _below(source, path).parent if folder else _own_folder(source, selection)
+
+
+def no_photos(inputs: Sequence[Path], selection: Selection) -> list[Path]:
+    """The files of the folders given that are no photos that can be read."""
+    return [
+        path
+        for folder in filter(files.is_folder, inputs)
+        for path in _listed(folder, selection, files.others_in)
+        if selection.takes(_below(path, folder))
+    ]
 
 
 def _listed(folder: Path, selection: Selection, listed: Listing) -> list[Path]:

@@ -180,14 +180,11 @@ class Restoring:
             if not self.force:
                 files.refuse_existing(task.public)
         data = limits.read_picture(task.source, self.max_pixels)
-        restored = self._restored(task, data)
+        restored = self.restored(task, data)
         parts = self._named_parts(self.parts, restored, force) if self.parts else []
-        record = {
-            "picture": str(task.source), "opened": list(restored.opened), "closed": list(restored.closed),
-            "exact": restored.exact, "changed": restored.changed, "name": restored.name,
-            "made_by": restored.made_by, "notices": list(restored.notices),
-        }  # fmt: skip
+        record = self.record(task, restored)
         if self.write:
+            self.refuse_original(task, restored.name)
             with files.staged(task.public.parent, force, self.secret) as stage:
                 stage.add(
                     task.public.name, images.encode_restored(restored.photo), at_most=restored.file_mode
@@ -200,7 +197,26 @@ class Restoring:
         outputs = (task.public,) if self.write else ()
         return Report(record, outputs, len(restored.opened), len(data), (*notices, *restored.notices))
 
-    def _restored(self, task: Task, data: bytes) -> Restored:
+    def record(self, task: Task, restored: Restored) -> dict[str, Any]:
+        """What a script is told about a restored photo."""
+        return {
+            "picture": str(task.source), "opened": list(restored.opened), "closed": list(restored.closed),
+            "exact": restored.exact, "changed": restored.changed, "name": restored.name,
+            "made_by": restored.made_by, "notices": list(restored.notices),
+        }  # fmt: skip
+
+    def refuse_original(self, task: Task, name: str | None) -> None:
+        """The original is never replaced; it is known by its name, sealed or as the picture has it."""
+        stem = files.stem_of(task.source, files.PUBLIC_SUFFIX)
+        original = name == task.public.name if name else task.public.stem == stem
+        if original and self.force and files.is_there(task.public):
+            raise UsageError(
+                f"{files.shown(task.public)} has the original's name, and is not replaced",
+                "choose another name with -o, or move the file away",
+            )
+
+    def restored(self, task: Task, data: bytes) -> Restored:
+        """The photo of a picture's bytes."""
         if self.private:
             return self._opened(task, data, self.private)
         if not task.secrets:
@@ -251,7 +267,7 @@ class Restoring:
         names = file_names(restored.photo.metadata)
         if not force:
             for name in names:
-                files.refuse_existing(folder / name)
+                files.refuse_existing(folder / name, "--parts")
         return names
 
     def _write_parts(self, folder: Path, names: list[str], metadata: Metadata, force: bool) -> None:

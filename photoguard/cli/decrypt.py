@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from photoguard import batch, files
-from photoguard.cli.shared import albums, options
+from photoguard.cli.shared import albums, options, streams
 from photoguard.cli.shared.keyring import (
     stage_secret,
 )
@@ -36,7 +36,8 @@ def decrypt(
             "-o",
             parser=remote.place,
             metavar="PATH",
-            help="Restored file (PNG) for one picture, or a folder; default: beside each picture.",
+            help="Restored file (PNG) for one picture, or a folder, or - for standard output; default: "
+            "beside each picture.",
         ),
     ] = None,
     parts: Annotated[
@@ -65,8 +66,17 @@ def decrypt(
     debug: options.Debug = False,
 ) -> None:
     """Restore photos: NAME.pub.png and its private file become NAME.restored.png; chips need the key only."""
-    voice = Voice(json, quiet, verbose)
+    voice = Voice(json, quiet, verbose, aside=streams.is_output(output))
     inputs = albums.named(pictures, files_from)
+    if streams.are_used(inputs, output):
+        if parts or dry_run or cluster or output is None:
+            raise UsageError("`-` takes none of --parts, --dry-run and --cluster", "give files instead")
+        data = streams.read(inputs[0], max_pixels)  # before a passphrase is read
+        work = restoring(voice, albums.Album((), many=False), key, private, key_model)
+        work = replace(work, changed=changed, max_pixels=max_pixels, force=force)
+        record = streams.restore(voice, work, data, inputs[0], output)
+        voice.result(_restored_text(record), record)
+        return
     named, lairs = private_places(private)
     chosen = albums.selection(recursive, include, exclude, files_from)
     tasks = batch.plan_restoring(inputs, output, chosen, lairs)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from photoguard import batch, files
-from photoguard.cli.shared import albums, options
+from photoguard.cli.shared import albums, choosing, options, streams
 from photoguard.cli.shared.keyring import (
     chosen_recipients,
     has_identity,
@@ -27,9 +27,10 @@ from photoguard.files import limits, remote
 from photoguard.formats.identities import Identity, Recipients
 from photoguard.formats.signing import Signer
 from photoguard.methods import Chips, MethodName, Settings
-from photoguard.photos.geometry import MARGIN, Box
+from photoguard.photos.geometry import MARGIN
 
 if TYPE_CHECKING:
+    from photoguard.covering import Look
     from photoguard.protect import Options
 
 SEALED = "sealed"
@@ -41,7 +42,8 @@ def encrypt(
     photos: Annotated[
         list[Path] | None,
         typer.Argument(
-            help="Photos, or folders of photos; addresses such as s3://bucket/folder too.",
+            help="Photos, or folders of photos, or - for standard input; addresses such as "
+            "s3://bucket/folder too.",
             show_default=False,
             parser=remote.place,
             metavar="PHOTOS",
@@ -54,7 +56,17 @@ def encrypt(
             "-o",
             parser=remote.place,
             metavar="PATH",
-            help="Public file for one photo, or a folder or address; default: beside each photo.",
+            help="Public file for one photo, or a folder or address, or - for standard output; default: "
+            "beside each photo.",
+        ),
+    ] = None,
+    private: Annotated[
+        Path | None,
+        typer.Option(
+            "--private",
+            "-p",
+            readable=False,
+            help="With `-`: the private file to write; default: beside the public file.",
         ),
     ] = None,
     private_to: Annotated[
@@ -85,15 +97,24 @@ def encrypt(
             "gives 7 %.",
         ),
     ] = MethodName.ddm,
+    look: Annotated[
+        str,
+        typer.Option(
+            "--look",
+            help="With ddm and solid: what covers show. plain, pattern, soft (a block in the tone of its "
+            "surroundings), or a picture's file, such as a logo. ddm takes pattern by default, solid plain.",
+        ),
+    ] = "",
     strength: Annotated[
-        float,
+        float | None,
         typer.Option(
             "--strength",
             min=1.0,
             max=5.0,
-            help="How much blur and pixelate hide; they adapt to the face's size.",
+            help="With blur and pixelate: how much they hide; they adapt to the face's size. Default: "
+            f"{Settings.strength}.",
         ),
-    ] = Settings.strength,
+    ] = None,
     exact: Annotated[
         bool, typer.Option("--exact", help="Restore every pixel exactly; the files grow.")
     ] = False,
@@ -103,9 +124,14 @@ def encrypt(
             "--quality",
             min=20.0,
             max=60.0,
-            help="With ddm: minimum PSNR of restored faces, in dB (exit 9 if not reached).",
+            help="With ddm: minimum PSNR of restored faces, in dB; 42 by default, where nobody sees a "
+            "difference.",
         ),
     ] = None,
+    compact: Annotated[
+        bool,
+        typer.Option("--compact", help="With ddm: the network's code alone; small files, softer faces."),
+    ] = False,
     recognizer: Annotated[
         list[str] | None,
         typer.Option(
@@ -143,26 +169,10 @@ def encrypt(
     passphrase: Annotated[
         bool, typer.Option("--passphrase", help="Seal to a passphrase instead of recipients.")
     ] = False,
-    faces: Annotated[
-        str,
-        typer.Option(
-            "--faces", help="Faces to cover: all, largest, none, or numbers from `detect` like 1,3."
-        ),
-    ] = "all",
-    keep: Annotated[str, typer.Option("--keep", help="Faces to leave readable, by number: 2 or 2,4.")] = "",
-    region: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--region",
-            help="Cover this too: x,y,width,height in pixels of the upright photo. Repeat it for several.",
-        ),
-    ] = None,
-    margin: Annotated[
-        float,
-        typer.Option(
-            "--margin", min=0.0, max=2.0, help="How far covers reach beyond a face, as a share of its size."
-        ),
-    ] = MARGIN,
+    faces: choosing.Faces = "all",
+    keep: choosing.Keep = "",
+    region: choosing.Region = None,
+    margin: choosing.Margin = MARGIN,
     min_face: options.MinFace = None,
     threshold: options.Threshold = None,
     thorough: options.Thorough = False,
@@ -175,6 +185,12 @@ def encrypt(
         bool,
         typer.Option(
             "--portable", help="Keep all sealed data in the private file, for platforms that strip pictures."
+        ),
+    ] = False,
+    first_frame: Annotated[
+        bool,
+        typer.Option(
+            "--first-frame", help="Of an animation or a file of several pages, take the first one alone."
         ),
     ] = False,
     recursive: options.Recursive = False,
@@ -194,51 +210,83 @@ def encrypt(
     debug: options.Debug = False,
 ) -> None:
     """Cover the faces in photos; each photo becomes NAME.pub.png to share and NAME.priv to restore it."""
-    voice = Voice(json, quiet, verbose)
+    voice = Voice(json, quiet, verbose, aside=streams.is_output(output))
     uncertain = _uncertain(options.certain_only(only_certain, strict_faces, voice), fail_on_uncertain)
-    _check_quality(quality, exact, method)
+    _check_quality(quality, compact, exact, method)
+    if strength is not None and method.value not in LEAKS:
+        raise UsageError("--strength belongs to --method blur or pixelate", "leave it out")
     _check_avp(method, recognizer, key_model, robust, cosine)
-    chosen, kept, regions = _faces(faces), face_numbers(keep, "--keep"), tuple(map(_box, region or []))
+    cover_look = _look(method, look, max_pixels) if look else None
+    chosen, kept = choosing.chosen_faces(faces), face_numbers(keep, "--keep")
+    regions = choosing.regions(region)
     inputs = albums.without_outputs(voice, albums.named(photos, files_from))
+    streamed = _streamed(inputs, output, private, method, dry_run or cluster is not None)
+    data = streams.read(inputs[0], max_pixels) if streamed else b""  # before a passphrase is read
     chosen_files = albums.selection(recursive, include, exclude, files_from)
-    apart = albums.private_folder(voice, inputs, files_from, output, private_to)
-    names = _neutral(voice, inputs, output) if rename else None
-    tasks = batch.plan(inputs, output, chosen_files, albums.photos_noted(voice), apart, names)
+    albums.speak_of_others(voice, inputs, chosen_files)
+    apart = None if streamed else albums.private_folder(voice, inputs, files_from, output, private_to)
+    names = _neutral(voice, inputs, output) if rename and not streamed else None
+    tasks = (
+        [] if streamed else batch.plan(inputs, output, chosen_files, albums.photos_noted(voice), apart, names)
+    )
     many = albums.is_many(tasks, inputs)
     album = albums.Album(tasks, many, jobs, force, None, no_face, cluster, apart=apart)
-    if album.many and (isinstance(chosen, tuple) or keep):
-        raise UsageError("face numbers belong to one photo", "give one photo, or use --faces all or largest")
-    if dry_run and (not to or "self" in to) and not has_identity():
-        albums.show_plan(voice, album, "protect")
-        return
-    _speak_of_leaks(voice, method)
-    recipients = chosen_recipients(to or [], passphrase, voice)
-    proof = proof_identities(recipients, voice)
-    chips = None
-    if method is MethodName.avp:
-        learned = None if key_model == SEALED else load_key_model(key_model, voice)
-        chips = Chips(recognizer_names(recognizer or ()), cosine, _robust(robust), learned)
+    choosing.refuse_numbers(album.many, chosen, keep)
     from photoguard.protect import Options
 
     choice = Options(
         method=method.value,
-        settings=Settings(strength, exact, quality, chips),
+        settings=Settings(Settings.strength if strength is None else strength, exact, quality, compact),
         detection=detection_settings(min_face, threshold, thorough),
         faces=chosen,
         keep=kept,
         regions=regions,
         margin=margin,
+        look=cover_look,
         uncertain=uncertain,
         portable=portable,
+        first_frame=first_frame,
         max_pixels=max_pixels,
     )
+    if dry_run and (not to or "self" in to) and not has_identity():
+        albums.show_plan(voice, album, "protect", choosing.counter(choice))
+        return
+    _speak_of_leaks(voice, method)
+    recipients = chosen_recipients(to or [], passphrase, voice)
+    proof = proof_identities(recipients, voice)
+    if method is MethodName.avp:
+        learned = None if key_model == SEALED else load_key_model(key_model, voice)
+        chips = Chips(recognizer_names(recognizer or ()), cosine, _robust(robust), learned)
+        choice = replace(choice, settings=replace(choice.settings, chips=chips))
+    if streamed:
+        from photoguard.batch.work import Encrypting
+
+        work = Encrypting(choice, recipients, load_signer(voice), tuple(proof), force)
+        record = streams.protect(voice, work, data, inputs[0], *streamed)
+        voice.result(_protected_text(record), record)
+        return
     if albums.keeps_journal(inputs, files_from):
         journal = albums.journal_for(voice, _as_text(choice, recipients), by_content, dry_run)
         album = replace(album, journal=journal)
     if dry_run:
-        albums.show_plan(voice, album, "protect")
+        albums.show_plan(voice, album, "protect", choosing.counter(choice))
         return
     _protect(voice, album, choice, recipients, proof)
+
+
+def _streamed(
+    inputs: list[Path], output: Path | None, private: Path | None, method: MethodName, refused: bool
+) -> tuple[Path, Path] | None:
+    """The picture and the private file of a run with `-`; none for other runs."""
+    if not streams.are_used(inputs, output):
+        if private:
+            raise UsageError("--private belongs to `-`", "other runs write NAME.priv beside NAME.pub.png")
+        return None
+    if method is MethodName.avp or refused:
+        raise UsageError("`-` takes none of --method avp, --dry-run and --cluster", "give files instead")
+    if output is None or (private is None and streams.is_output(output)):
+        raise UsageError("where is the private file to go?", "name it with --private FILE")
+    return output, private or files.private_beside(output)
 
 
 def _neutral(voice: Voice, inputs: list[Path], output: Path | None) -> Callable[[Path], str]:
@@ -253,9 +301,12 @@ def _uncertain(only_certain: bool, fail: bool) -> Literal["cover", "drop", "fail
     return "drop" if only_certain else "fail" if fail else "cover"
 
 
-def _check_quality(quality: float | None, exact: bool, method: MethodName) -> None:
-    if quality is not None and (exact or method is not MethodName.ddm):
-        raise UsageError("--quality belongs to --method ddm without --exact", "leave one of them out")
+def _check_quality(quality: float | None, compact: bool, exact: bool, method: MethodName) -> None:
+    for name, asked in (("--quality", quality is not None), ("--compact", compact)):
+        if asked and (exact or method is not MethodName.ddm):
+            raise UsageError(f"{name} belongs to --method ddm without --exact", "leave one of them out")
+    if compact and quality is not None:
+        raise UsageError("--quality and --compact exclude each other", "choose one")
 
 
 def _check_avp(
@@ -265,6 +316,12 @@ def _check_avp(
     if any(asked) and method is not MethodName.avp:
         named = "--recognizer, --key-model, --robust and --cosine"
         raise UsageError(f"{named} belong to --method avp", "add -m avp")
+
+
+def _look(method: MethodName, look: str, max_pixels: int) -> Look:
+    from photoguard import arguments
+
+    return arguments.look(method.value, look, max_pixels)
 
 
 def _as_text(choice: Options, recipients: Recipients) -> str:
@@ -332,24 +389,9 @@ def _chip_text(chip: dict[str, Any]) -> str:
     )
 
 
-def _faces(text: str) -> Literal["all", "largest", "none"] | tuple[int, ...]:
-    words: dict[str, Literal["all", "largest", "none"]] = {"all": "all", "largest": "largest", "none": "none"}
-    return words[text] if text in words else face_numbers(text, "--faces")
-
-
 def _robust(text: str) -> tuple[str, ...]:
     chosen = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
     strange = [part for part in chosen if part not in ("jpeg", "resize")]
     if strange:
         raise UsageError(f"--robust does not know {strange[0]!r}", "it takes jpeg, resize or jpeg,resize")
     return chosen
-
-
-def _box(text: str) -> Box:
-    try:
-        x, y, width, height = (int(part) for part in text.split(","))
-    except ValueError:
-        width = height = 0
-    if width < 1 or height < 1:
-        raise UsageError(f"--region {text!r} is not x,y,width,height", "like this: --region 120,80,300,90")
-    return Box(x, y, width, height)

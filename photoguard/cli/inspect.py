@@ -10,6 +10,7 @@ import typer
 
 from photoguard import files
 from photoguard.cli.shared import options
+from photoguard.cli.shared.albums import one_by_one
 from photoguard.cli.shared.voice import Voice, guarded
 from photoguard.errors import UnreadableError
 from photoguard.files import limits
@@ -20,10 +21,11 @@ from photoguard.photos import png
 
 @guarded
 def inspect(
-    file: Annotated[
-        Path,
+    paths: Annotated[
+        list[Path],
         typer.Argument(
-            help="A public picture, a chip, a private file or a feature file.",
+            metavar="FILES",
+            help="Public pictures, chips, private files or feature files.",
             show_default=False,
             readable=False,
         ),
@@ -33,8 +35,12 @@ def inspect(
     verbose: options.Verbose = False,
     debug: options.Debug = False,
 ) -> None:
-    """Show what a file says without any key: faces, boxes, methods, sizes, and who may open it."""
+    """Show what files say without any key: faces, boxes, methods, sizes, and who may open them."""
     voice = Voice(json, quiet, verbose)
+    one_by_one(voice, "file", paths, lambda number: _inspect(voice, paths[number]))
+
+
+def _inspect(voice: Voice, file: Path) -> None:
     data = limits.read_picture(file)
     if data.startswith((identities.AGE_MAGIC, identities.ARMOR_MAGIC)):
         kinds = identities.stanzas(identities.dearmored(data))

@@ -12,12 +12,17 @@ from photoguard.cli.shared import options
 from photoguard.cli.shared.identity_files import (
     PUBLIC,
     beside,
-    complete,
     default_identity,
     is_identity,
     is_locked,
+)
+from photoguard.cli.shared.identity_making import (
+    add_recovery,
+    complete,
     lacks_something,
     make_identity,
+    refuse_taken,
+    rotate,
 )
 from photoguard.cli.shared.key_models import (
     Images,
@@ -31,7 +36,7 @@ from photoguard.cli.shared.key_models import (
 )
 from photoguard.cli.shared.keyring import default_key_model, own_recipients, tidied
 from photoguard.cli.shared.voice import Voice, guarded, new_passphrase
-from photoguard.errors import UsageError
+from photoguard.errors import UsageError, WrongKeyError
 from photoguard.formats.identities import Recipients
 from photoguard.formats.public_keys import PublicKeys
 
@@ -51,9 +56,18 @@ def keygen(
         Path | None,
         typer.Option(
             "--recovery",
-            help="Write a second identity here, for a safe place; it opens whatever you encrypt to yourself.",
+            help="Write a second identity here, for a safe place; it opens whatever you encrypt to yourself "
+            "from now on. It joins the identity that you have.",
         ),
     ] = None,
+    rotation: Annotated[
+        bool,
+        typer.Option(
+            "--rotate",
+            help="Make a new identity in place of yours, which stays beside it as identity.old-1 and still "
+            "opens what was encrypted to it. Recovery identities stay, unless --recovery writes a new one.",
+        ),
+    ] = False,
     model: Annotated[
         bool,
         typer.Option(
@@ -72,22 +86,49 @@ def keygen(
     verbose: options.Verbose = False,
     debug: options.Debug = False,
 ) -> None:
-    """Make your identity: the secret that opens your private files. With --model: a key model for AVP."""
+    """Make your identity, the secret that opens your private files, or change it; or a key model for AVP."""
     voice = Voice(json, quiet, verbose)
     if model:
-        if passphrase or recovery:
-            raise UsageError("--model takes neither --passphrase nor --recovery", "your identity locks it")
+        if passphrase or recovery or rotation:
+            raise UsageError(
+                "--model takes none of --passphrase, --recovery and --rotate", "your identity locks it"
+            )
         _make_model(voice, output or default_key_model(), preset, minutes, steps, images, force)
         return
     if minutes or steps or images or force:
         raise UsageError("--minutes, --steps, --images and --force belong to --model", "add --model")
     path = output or default_identity()
     secret = tidied(path.parent, voice)
-    keys = _completed(path, passphrase, recovery, secret)
+    if rotation:
+        _rotate(voice, path, passphrase, recovery, secret)
+        return
+    if recovery and is_identity(path):
+        if passphrase and not is_locked(path):
+            raise UsageError(
+                f"{files.shown(path)} is there already, and not locked",
+                "`photoguard keygen --rotate --passphrase` makes a new one that is",
+            )
+        _show(voice, path, add_recovery(path, recovery, secret), recovery)
+        return
+    keys = _completed(path, passphrase, secret)
     if keys is None:
         words = new_passphrase("Passphrase for the new identity") if passphrase else None
         keys = make_identity(path, words, recovery, secret)
     _show(voice, path, keys, recovery)
+
+
+def _rotate(voice: Voice, path: Path, passphrase: bool, recovery: Path | None, secret: bytes | None) -> None:
+    if not is_identity(path):
+        raise WrongKeyError("there is no identity to rotate", "`photoguard keygen` makes one")
+    if recovery:
+        refuse_taken(recovery)
+    words = new_passphrase("Passphrase for the new identity") if passphrase else None
+    keys, kept = rotate(path, words, recovery is None, secret)
+    if recovery:
+        keys = add_recovery(path, recovery, secret)
+    _show(voice, path, keys, recovery)
+    voice.note(f"Your identity until now is {files.shown(kept)}: keep it, it opens what was encrypted to it.")
+    voice.note("`photoguard grant --reseal FOLDER` changes private files, so that the new one opens them.")
 
 
 def _make_model(
@@ -126,10 +167,8 @@ def _show(voice: Voice, path: Path, keys: PublicKeys, recovery: Path | None) -> 
         voice.note("The recovery identity was proven to open a test message. Move it off this computer.")
 
 
-def _completed(
-    path: Path, passphrase: bool, recovery: Path | None, secret: bytes | None
-) -> PublicKeys | None:
+def _completed(path: Path, passphrase: bool, secret: bytes | None) -> PublicKeys | None:
     """An identity that is there but lacks a file beside it, completed; None where there is no such one."""
-    if recovery or not is_identity(path) or (passphrase and not is_locked(path)) or not lacks_something(path):
+    if not is_identity(path) or (passphrase and not is_locked(path)) or not lacks_something(path):
         return None
     return complete(path, secret)

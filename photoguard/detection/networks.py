@@ -82,7 +82,9 @@ class Networks:
 
     def center(self, pictures: Pixels) -> tuple[NDArray[np.float32], ...]:
         """CenterFace on (N, H, W, 3), both sides multiples of 32: its four maps (N, C, H/4, W/4)."""
-        return tuple(self.nets.center_net(_tensor(pictures)))
+        # One at a time: together they are no faster, and hold twice the memory.
+        maps = [self.nets.center_net(_tensor(picture[None])) for picture in pictures]
+        return tuple(np.concatenate(parts) for parts in zip(*maps, strict=True))
 
 
 @contextmanager

@@ -20,9 +20,14 @@ KEYS = 1 << 20  # identities and recipients
 NAMES = 1 << 28  # a list of photos (--files-from)
 
 
+def picture_bytes(max_pixels: int = PIXEL_CAP) -> int:
+    """So many bytes as pixels that are allowed may take."""
+    return max(BYTES_PER_PIXEL * max_pixels, 1 << 20)
+
+
 def read_picture(path: Path, max_pixels: int = PIXEL_CAP) -> bytes:
-    """A photo, a public picture or a chip: so many bytes as pixels that are allowed may take."""
-    limit = max(BYTES_PER_PIXEL * max_pixels, 1 << 20)
+    """A photo, a public picture or a chip."""
+    limit = picture_bytes(max_pixels)
     try:
         return files.read_file(path, limit)
     except UnreadableError:

@@ -70,12 +70,29 @@ def photos_in(
     ]
 
 
+def others_in(
+    folder: Path, recursive: bool, leaves_out: Callable[[Path], bool] = lambda _: False
+) -> list[Path]:
+    """The files of a folder that are neither photos nor ours, hidden ones aside."""
+    return [
+        path
+        for path in _files_in(folder, recursive, leaves_out)
+        if path.suffix.lower() not in PHOTO_SUFFIXES and not is_own_output(path)
+    ]
+
+
 def pictures_in(
     folder: Path, recursive: bool, leaves_out: Callable[[Path], bool] = lambda _: False
 ) -> list[Path]:
     """The public pictures of a folder in name order."""
     found = _files_in(folder, recursive, leaves_out)
     return [path for path in found if path.name.lower().endswith(PUBLIC_SUFFIX)]
+
+
+def secrets_in(folder: Path, recursive: bool) -> list[Path]:
+    """The private files of a folder in name order."""
+    found = _files_in(folder, recursive, lambda _: False)
+    return [path for path in found if path.name.lower().endswith(PRIVATE_SUFFIX)]
 
 
 def private_files(folder: Path) -> dict[str, tuple[Path, ...]]:

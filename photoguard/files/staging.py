@@ -52,14 +52,12 @@ def writing(target: Path) -> Iterator[None]:
         raise UnwritableError(f"cannot write {shown(target)}: {error}") from None
 
 
-def refuse_existing(target: Path) -> None:
-    """Raise when something is already at the target."""
+def refuse_existing(target: Path, option: str = "-o") -> None:
+    """Raise when something is already at the target; `option` is the one that names it."""
     with writing(target):
         taken = target.exists() or target.is_symlink()
     if taken:
-        raise OutputExistsError(
-            f"{shown(target)} already exists", "choose another name with -o, or --force to overwrite it"
-        )
+        raise in_the_way(target, option)
 
 
 @dataclass(frozen=True)
@@ -185,11 +183,10 @@ def _private_first(name: str) -> tuple[bool, str]:
     return not name.endswith(PRIVATE_SUFFIX), name
 
 
-def in_the_way(target: Path) -> OutputExistsError:
+def in_the_way(target: Path, option: str = "-o") -> OutputExistsError:
     """Something has the name of an output."""
-    return OutputExistsError(
-        f"{shown(target)} already exists", "choose another name with -o, or --force to overwrite it"
-    )
+    hint = f"choose another name with {option}, or --force to overwrite it"
+    return OutputExistsError(f"{shown(target)} already exists", hint)
 
 
 def _refuse(beside: Folder, name: str, force: bool) -> None:

@@ -1,7 +1,7 @@
 """What everybody sees in a face's place, drawn from a box's size and nothing else.
 
-`draw` cannot receive the face. `filters` holds the two looks that are made of it, and that therefore tell
-something of it.
+`draw` cannot receive the face, nor can `soft`, which gets four colors beside the box, and `image`, which gets
+a picture of the user's. `filters` holds the two looks that are made of the face, and so tell something of it.
 """
 
 from __future__ import annotations

@@ -52,7 +52,8 @@ class Settings:
 
     strength: float = 1.0  # 1 is the safe default; larger hides more
     exact: bool = False  # restore every pixel
-    quality: float | None = None  # minimum PSNR of what is restored, in dB (ddm)
+    quality: float | None = None  # minimum PSNR of what is restored, in dB (ddm); None: visually lossless
+    compact: bool = False  # the network's code alone (ddm)
     chips: Chips | None = None  # of avp
 
 
@@ -70,8 +71,14 @@ class Sealed:
 class Method(Protocol):
     """A method's module. Patches come together so that a network can take them in batches."""
 
-    def seal(self, name: str, patches: Sequence[Pixels], settings: Settings) -> list[Sealed]:
-        """Seal every patch."""
+    def seal(
+        self,
+        name: str,
+        patches: Sequence[Pixels],
+        settings: Settings,
+        owned: Sequence[NDArray[np.bool_]] | None = None,
+    ) -> list[Sealed]:
+        """Seal every patch; only the pixels that it owns will be put back, so only they have to be right."""
         ...
 
     def reveal(self, name: str, parts: Sequence[Sealed]) -> list[Pixels]:

@@ -16,6 +16,8 @@ from photoguard.photos.images import no_pillow_cap
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from numpy.typing import NDArray
+
     from photoguard.methods import Pixels
 
 WEBP_QUALITY = 95  # visually lossless; a 300-px face takes about 20 KB
@@ -23,8 +25,13 @@ WEBP_SIDE = 16383
 WEBP, PNG = b"W", b"P"
 
 
-def seal(name: str, patches: Sequence[Pixels], settings: Settings) -> list[Sealed]:
-    """Seal the pixels of every patch."""
+def seal(
+    name: str,
+    patches: Sequence[Pixels],
+    settings: Settings,
+    owned: Sequence[NDArray[np.bool_]] | None = None,
+) -> list[Sealed]:
+    """Seal the pixels of every patch, owned or not: those that are not were filled by the caller."""
     return [_seal(patch, settings.exact) for patch in patches]
 
 

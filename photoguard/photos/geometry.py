@@ -79,6 +79,12 @@ class Box:
         """Whether the box has pixels and all of them are on a width x height photo."""
         return self.area > 0 and self.clipped(width, height) == self
 
+    def holds(self, other: Box) -> bool:
+        """Whether all of another box is in this one."""
+        right, bottom = self.x + self.width, self.y + self.height
+        inside = other.x + other.width <= right and other.y + other.height <= bottom
+        return self.x <= other.x and self.y <= other.y and inside
+
     def overlaps(self, other: Box) -> bool:
         """Whether the two boxes share a pixel."""
         return (

@@ -74,13 +74,17 @@ class Photo:
         return self.pixels
 
 
-def decode(data: bytes, name: str, max_pixels: int = PIXEL_CAP) -> Photo:
-    """The photo in a file's bytes; `name` is only for messages."""
+def decode(data: bytes, name: str, max_pixels: int = PIXEL_CAP, first_frame: bool = False) -> Photo:
+    """The photo in a file's bytes; `name` is only for messages.
+
+    `first_frame` leaves out further frames and pages, which are an error otherwise.
+    """
     try:
         _refuse_markers(data, name)
         with no_pillow_cap(), Image.open(io.BytesIO(data), formats=_formats(data)) as image:
             deep = _is_deep(data, image)
             _refuse(image, deep, name, max_pixels)
+            notices = _frames(image, name, first_frame)
             # Pillow turns some formats upright while it loads; what it says before that is the file's word.
             metadata, icc = collect(data, image), bytes(image.info.get("icc_profile") or b"")
             orientation = image.getexif().get(0x0112, 1)
@@ -91,7 +95,8 @@ def decode(data: bytes, name: str, max_pixels: int = PIXEL_CAP) -> Photo:
                 photo = _from_deep(_decode_deep(data), orientation, icc, metadata)
             else:
                 photo = _from_pillow(image, icc, metadata)
-            return replace(photo, grid=upright_cell(*block, orientation, photo.width, photo.height))
+            grid = upright_cell(*block, orientation, photo.width, photo.height)
+            return replace(photo, notices=(*notices, *photo.notices), grid=grid)
     except UnidentifiedImageError:
         raise UnreadableError(
             f"{name} is not a photo that can be read", "JPEG, PNG, WebP, TIFF, BMP, GIF, HEIC and AVIF are"
@@ -181,12 +186,20 @@ def _refuse(image: Image.Image, deep: bool, name: str, max_pixels: int) -> None:
             f"{name} has {image.width} x {image.height} pixels{taken}, more than {max_pixels}",
             "raise the limit with --max-pixels if you trust the file",
         )
+
+
+def _frames(image: Image.Image, name: str, first_only: bool) -> tuple[str, ...]:
+    """Refuse several frames or pages, or say that only the first counts."""
     # Not `n_frames`: to count them, Pillow reads the directory of each of a TIFF's pages.
     animated = getattr(image, "is_animated", False)
-    if animated and image.format not in ("MPO", "HEIF"):  # those carry previews or a burst's best photo
+    if not animated or image.format in ("MPO", "HEIF"):  # those carry previews or a burst's best photo
+        return ()
+    if not first_only:
         raise UnreadableError(
-            f"{name} has several frames or pages", "save the one you want as a still picture first"
+            f"{name} has several frames or pages",
+            "`encrypt --first-frame` takes the first; for another, save it as a still picture",
         )
+    return ("only the first of its frames or pages is in the public picture",)
 
 
 def _weight(image: Image.Image, deep: bool) -> float:

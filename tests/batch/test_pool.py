@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 import multiprocessing
 import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from support.albums import (
     some,
     wait_and_see,
 )
+from support.places import ROOT
 
 from photoguard import batch
 from photoguard.batch.pool import weigh
@@ -65,3 +68,27 @@ def test_a_pipe_among_the_photos_is_not_read(tmp_path: Path, monkeypatch: pytest
     os.mkfifo(tmp_path / "pipe.jpg")
     assert weigh(photo(tmp_path / "a.png")) == 2400
     assert weigh(tmp_path / "pipe.jpg") == 1
+
+
+def test_networks_of_a_program_with_threads_run_in_forked_workers() -> None:
+    """A photo first, then an album: threads of what is loaded do not exist in a forked process."""
+    code = """
+import numpy as np
+from pathlib import Path
+from photoguard import batch
+from photoguard.methods import Settings
+from photoguard.methods.ddm import method
+
+def seal(task):
+    return len(method.seal("ddm", [np.zeros((64, 64, 3), np.uint8)], Settings()))
+
+seal(None)
+seal.load = method.network
+tasks = [batch.Task(Path(name), Path(name)) for name in "abcd"]
+print(sum(outcome.result for outcome in batch.run(tasks, seal, batch.Pool(2))))
+"""
+    env = {**os.environ, "OMP_NUM_THREADS": "2", "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.stdout == "4\n", done.stderr

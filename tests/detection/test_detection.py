@@ -181,7 +181,7 @@ def test_a_sliver_of_a_face_is_no_face(portrait):
 
 def test_mtcnn_sees_the_photo_continued_by_its_mirror_image(portrait):
     cut = np.ascontiguousarray(portrait[:, 215:])
-    with networks.networks("cpu") as nets:
+    with networks.networks() as nets:
         seen = cascade.find(halvings(cut), nets, 20, cascade.SIEVES[False, False])
     assert (seen.scores > 0.9).any()
 
@@ -258,8 +258,8 @@ def test_the_fast_p_net_computes_what_the_plain_one_does():
         plain = torch.nn.functional.max_pool2d(net.prelu1(net.conv1(x)), 2, ceil_mode=True)
         plain = net.prelu3(net.conv3(net.prelu2(net.conv2(plain))))
         classes, offsets = net.conv4_1(plain), net.conv4_2(plain)
-    torch.testing.assert_close(logits, (classes[:, 1] - classes[:, 0])[0])
-    torch.testing.assert_close(net.offsets(features[3, 4][None])[0], offsets[0, :, 3, 4])
+    torch.testing.assert_close(logits[0], classes[:, 1] - classes[:, 0])
+    torch.testing.assert_close(net.conv4_2(features), offsets)
 
 
 def test_tiles_find_what_one_sweep_finds(portrait):
@@ -296,7 +296,7 @@ def test_centerface_takes_pictures_of_any_size_on_one_thread():
     with networks.networks() as nets:
         maps = nets.center(np.zeros((2, 96, 64, 3), np.uint8))
         assert [grid.shape for grid in maps] == [(2, channels, 24, 16) for channels in (1, 2, 2, 10)]
-        assert nets.center_net.get_session_options().intra_op_num_threads == 1
+        assert nets.nets.center_net.session.get_session_options().intra_op_num_threads == 1
 
 
 @pytest.mark.parametrize("rotation", [0, 90, 180, 270])
@@ -333,9 +333,30 @@ def test_tiles_cover_a_side_and_share_a_strip(side):
 
 
 def test_both_detectors_votes_count():
-    low, high = np.array([0.2]), np.array([0.9])
-    assert votes.score(low, low) < votes.score(high, low) < votes.score(high, high)
-    assert votes.score(low, low) < votes.score(low, high) < votes.score(high, high)
+    low, high, whole = np.array([0.2]), np.array([0.9]), np.array([False])
+    assert votes.score(low, low, whole) < votes.score(high, low, whole) < votes.score(high, high, whole)
+    assert votes.score(low, low, whole) < votes.score(low, high, whole) < votes.score(high, high, whole)
+
+
+def test_a_face_at_the_border_gets_the_benefit_of_the_doubt(monkeypatch):
+    photo = halvings(np.zeros((100, 200, 3), np.uint8))
+    asked = lambda photo, nets, boxes: candidates(*[(*box, 0.5) for box in boxes])  # noqa: E731
+    monkeypatch.setattr(cascade, "look_again", asked)
+
+    def scores(photo, *boxes):
+        both = candidates(*[(*box, 0.5) for box in boxes])
+        center = votes.vote(photo, None, candidates(), replace(both, finders=both.finders + 1), 0).scores
+        return center.tolist(), votes.vote(photo, None, both, candidates(), 0).scores.tolist()
+
+    (inside, *cut), mtcnn = scores(
+        photo, (50, 40, 90, 80), (0.5, 40, 40, 80), (100, 0, 140, 50), (160, 40, 199.5, 80)
+    )
+    assert cut == [cut[0]] * 3 and cut[0] > inside
+    assert mtcnn == [mtcnn[0]] * 4, "MTCNN alone may have seen a mirror image"
+    (one, other), _ = scores(
+        replace(photo, rotation=90), (50, 40, 99.5, 80), (0.5, 140, 40, 180)
+    )  # 100 x 200
+    assert one == other == cut[0]
 
 
 def test_a_face_found_by_both_has_a_box_around_both(portrait, monkeypatch):

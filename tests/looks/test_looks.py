@@ -11,7 +11,7 @@ import pytest
 
 from photoguard import looks, weights
 from photoguard.evaluate.ddm import covers
-from photoguard.looks import filters
+from photoguard.looks import filters, image, soft
 
 
 def face(height: int, width: int) -> np.ndarray:
@@ -56,6 +56,35 @@ def test_no_drawing_can_be_handed_a_face() -> None:
     assert [*inspect.signature(looks.draw).parameters] == ["look", "height", "width", "dtype"]
     for drawing in looks.DRAWN.values():
         assert [*inspect.signature(drawing).parameters] == ["height", "width", "dtype"]
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("size", [(1, 1), (3, 90), (300, 200)])
+def test_an_image_is_whole_and_centered_on_white(size: tuple[int, int], dtype: type) -> None:
+    red = np.zeros((8, 24, 3), np.uint8) + np.array([200, 0, 0], np.uint8)
+    cover, most = image.fitted(red, *size, np.dtype(dtype)), np.iinfo(dtype).max
+    assert cover.shape == (*size, 3) and cover.dtype == dtype
+    middle = cover[size[0] // 2, size[1] // 2] // (most // 255)
+    assert middle.tolist() == [200, 0, 0]
+    if size == (300, 200):
+        assert (cover[:100] == most).all() and (cover[-100:] == most).all()
+
+
+def test_a_transparent_image_lies_on_white() -> None:
+    black = np.zeros((4, 4, 3), np.uint8)
+    alpha = np.full((4, 4), 255, np.uint8)
+    alpha[0] = 0
+    laid = image.opaque(black, alpha)
+    assert (laid[0] == 255).all() and (laid[1:] == 0).all()
+    assert image.opaque(np.zeros((10, 3000, 3), np.uint8), None).shape == (3, 1024, 3)
+
+
+def test_a_soft_block_in_numbers() -> None:
+    sides = np.array([[10, 10, 10], [10, 10, 10], [10, 10, 10], [250, 10, 10]], float)
+    drawn = soft.block(sides, 60, 40, np.dtype(np.uint8))
+    assert drawn.shape == (60, 40, 3) and (drawn[0, 0, 1], drawn[30, 20, 1]) == (10, 8)
+    assert drawn[59, 20, 0] > drawn[0, 20, 0] + 40
+    assert np.abs(np.diff(drawn[:, 0].astype(int), axis=0)).max() <= 4, "no edges inside"
 
 
 # Filters

@@ -13,7 +13,7 @@ LAYERS = {  # room: layer, task
     "interruption": (1, "Ctrl-C"),
     "files": (1, "addresses, reading, and outputs in place whole"),
     "nets": (1, "torch modules without files"),
-    "looks": (1, "covers from a box's size"),
+    "looks": (1, "covers from a box's size, colors beside it, or a picture"),
     "photos": (2, "photos to pixels and back; what files hold beside the picture; boxes"),
     "weights": (2, "pinned weights"),
     "datasets": (2, "pictures and labels to learn from"),

@@ -22,7 +22,8 @@ from photoguard.cli import main
 
 main.app = typer.main.get_command(main.app)
 PIL.Image.init()
-with contextlib.redirect_stderr(io.StringIO()), contextlib.suppress(SystemExit):
+quiet = contextlib.redirect_stderr(io.StringIO()), contextlib.redirect_stdout(io.StringIO())
+with quiet[0], quiet[1], contextlib.suppress(SystemExit):
     main.app(["inspect", "/nowhere", "--json"])  # loads what typer loads late
 
 def child(order):

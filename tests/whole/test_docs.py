@@ -6,8 +6,10 @@ Covers: cli.reference.
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from support.places import ROOT
@@ -32,9 +34,9 @@ def test_every_option_has_a_help_text() -> None:
             assert getattr(parameter, "help", None), f"{path} {parameter.name} has no help text"
 
 
-def readme_commands() -> list[str]:
-    """The lines of README's first code block that call photoguard."""
-    block = re.findall(r"```sh\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.S)[0]
+def readme_commands(block: str = r"```sh\n(.*?)```") -> list[str]:
+    """The lines of README's first code block that call photoguard, or of another block."""
+    block = re.findall(block, (ROOT / "README.md").read_text(), flags=re.S)[0]
     return re.findall(r"photoguard [^&\n]+", block)
 
 
@@ -45,6 +47,19 @@ def test_the_readme_starts_with_commands_that_work(photoguard: Shell, tmp_path) 
     assert len(commands) >= 2
     printed = "".join(photoguard(*command.split()[1:], cwd=tmp_path).stdout for command in commands)
     assert "examples/portrait.pub.png" in printed and "examples/portrait.restored.png" in printed
+
+
+def test_the_readme_works_typed_as_written_from_top_to_bottom(photoguard: Shell, tmp_path: Path) -> None:
+    (tmp_path / "examples").mkdir()
+    shutil.copy(ROOT / "examples" / "portrait.jpg", tmp_path / "examples")
+    for command in readme_commands():
+        photoguard(*command.split()[1:], cwd=tmp_path)
+    shutil.copy(ROOT / "examples" / "portrait.jpg", tmp_path / "photo.jpg")
+    commands = readme_commands(r"## What it does\n+```\n(.*?)```")
+    assert len(commands) > 8
+    for command in commands:
+        photoguard(*command.partition("#")[0].split()[1:], cwd=tmp_path)
+    photoguard("verify", "photo.pub.png", "--key", "usb/me.recovery", cwd=tmp_path)
 
 
 @pytest.mark.parametrize("module", ["benchmarks.whole_way", "benchmarks.png_encoders", "benchmarks.gallery"])

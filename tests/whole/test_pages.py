@@ -19,6 +19,7 @@ FOLDERS = "photoguard|tests|docs|weights|benchmarks|examples"
 PAGES = sorted([*ROOT.glob("*.md"), *(p for name in FOLDERS.split("|") for p in (ROOT / name).rglob("*.md"))])
 OTHERS = (
     "pip ",
+    "small/bin/pip ",
     "pytest",
     "python ",
     "torchrun ",

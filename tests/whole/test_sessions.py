@@ -127,6 +127,49 @@ def test_the_preview_shows_what_was_found(photoguard: Shell, portrait: Path) -> 
     photoguard("detect", portrait, "--preview", portrait, "--force", code=2)
 
 
+def test_detect_tells_and_draws_the_covers_of_encrypt(photoguard: Shell, portrait: Path) -> None:
+    typed = ("--margin", "0.5", "--region", "300,300,100,80", "--only-certain")
+    preview = portrait.with_name("preview.png")
+    face = json.loads(photoguard("detect", portrait, *typed, "--preview", preview, "--json").stdout)
+    covers = json.loads(photoguard("encrypt", portrait, *typed, "--json").stdout)["covers"]
+    assert face["cover"] == covers[0] and face["covered"]
+    picture = pixels(preview)
+    zoom = picture.shape[0] / pixels(portrait).shape[0]
+    green = (picture == (57, 255, 20)).all(axis=-1)
+    for x, y, width, height in covers:
+        for edge in (x * zoom + 1, (x + width) * zoom - 2):
+            column = green[round((y + height / 4) * zoom) : round((y + height / 2) * zoom)]
+            assert column[:, round(edge) - 2 : round(edge) + 3].any(axis=1).all()
+    kept = json.loads(photoguard("detect", portrait, "--keep", "1", "--json").stdout)
+    assert kept["cover"] is None and not kept["covered"]
+
+
+def test_an_album_on_a_sheet_and_in_a_dry_run(photoguard: Shell, tmp_path: Path, portrait: Path) -> None:
+    (tmp_path / "album" / "sea").mkdir(parents=True)
+    sheet = tmp_path / "sheet.jpg"
+    shutil.copy(portrait, tmp_path / "album" / "one.jpg")
+    Image.new("RGB", (300, 200), (90, 120, 60)).save(tmp_path / "album" / "sea" / "plain.png")
+    done = photoguard("detect", "album", "-r", "--sheet", sheet, "--json")
+    one, plain = sorted(map(json.loads, done.stdout.splitlines()), key=lambda line: line["photo"])
+    assert one["face"] == 1 and plain == {"photo": "album/sea/plain.png", "skipped": "no face was found"}
+    assert pixels(sheet).shape[1] > 480
+    assert (
+        "more" not in done.stderr
+        and "one photo" in photoguard("detect", "album", "--preview", "a.png", code=2).stderr
+    )
+    photoguard("detect", "album", "--keep", "1", code=2)
+    photoguard("detect", "album", "-r", "--sheet", sheet, code=8)
+    (tmp_path / "album" / "bad.jpg").write_bytes(b"no photo")
+    bad = photoguard("detect", "album", "-r", "--sheet", sheet, "--force", code=10)
+    assert "1 of 3 failed" in bad.stderr and "1 face covered" in bad.stdout
+    dry = photoguard("encrypt", "album", "-r", "--dry-run", "--no-face", "skip", "--json")
+    told = {line["source"]: line for line in map(json.loads, dry.stdout.splitlines())}
+    assert told["album/one.jpg"]["covered"] == 1 and told["album/one.jpg"]["open"] == 0
+    assert told["album/sea/plain.png"]["would"] == "skip" and told["album/bad.jpg"]["would"] == "fail"
+    assert "3 photos; 1 face covered in all; nothing was done" in dry.stderr
+    assert sorted(p.name for p in (tmp_path / "album").iterdir()) == ["bad.jpg", "one.jpg", "sea"]
+
+
 @pytest.mark.parametrize("method, share", [("blur", "41 %"), ("pixelate", "53 %"), ("solid", None)])
 def test_a_cover_that_is_made_of_the_face_says_what_it_leaks(
     photoguard: Shell, tmp_path: Path, method: str, share: str | None

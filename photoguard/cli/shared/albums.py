@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import secrets
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -162,6 +163,15 @@ def without_outputs(voice: Voice, inputs: list[Path]) -> list[Path]:
     return left
 
 
+def speak_of_others(voice: Voice, inputs: Sequence[Path], chosen: batch.Selection) -> None:
+    """Say how many files of the folders are no photos that can be read, by their endings."""
+    others = batch.no_photos(inputs, chosen)
+    found = Counter(path.suffix.lower() or "without an ending" for path in others)
+    if found:
+        kinds = ", ".join(f"{count} {files.shown(kind)}" for kind, count in found.most_common())
+        voice.note(f"note: files that are not read as photos, left alone: {kinds}")
+
+
 def journal_for(voice: Voice, settings: str, by_content: bool, dry_run: bool) -> batch.Journal | None:
     """The journal of a run with these settings, where the user's secret for journals can be had."""
     from platformdirs import user_state_path
@@ -219,10 +229,13 @@ def warn_of_secrets(voice: Voice, cluster: str | None, what: str) -> None:
         voice.warn(f"your {what} goes to the cluster's workers in the clear; use a tls:// address")
 
 
-def show_plan(voice: Voice, album: Album, verb: str) -> None:
-    """What a run would do, photo by photo."""
+def show_plan(
+    voice: Voice, album: Album, verb: str, count: Callable[[Path], dict[str, int]] | None = None
+) -> None:
+    """What a run would do, photo by photo and in all; `count` tells of a photo's faces."""
+    total: Counter[str] = Counter()
     for task in album.tasks:
-        record = {"source": str(task.source), "public": str(task.public), "would": verb}
+        record: dict[str, Any] = {"source": str(task.source), "public": str(task.public), "would": verb}
         text = f"{files.shown(task.source)} -> {files.shown(task.public)}"
         try:
             files.read_file(task.source, count=1)
@@ -231,10 +244,25 @@ def show_plan(voice: Voice, album: Album, verb: str) -> None:
                     record["would"], text = "skip", f"{text}: nothing, an earlier run finished it"
                 else:
                     files.refuse_existing(task.public)
+            if count is not None and record["would"] == verb:
+                counts = count(task.source)
+                total.update(counts)
+                record, text = record | counts, f"{text}: {counted(counts)}"
         except PhotoguardError as error:
-            record["would"], record["error"], text = "fail", str(error), f"{text}: error: {error}"
+            skipped = _faceless(error) and album.no_face is not NoFace.error
+            record["would"], record["error"] = "skip" if skipped else "fail", str(error)
+            text += f": nothing, {error}" if skipped else f": error: {error}"
         voice.result(text, record)
-    voice.note(f"{len(album.tasks)} photos; nothing was done")
+    in_all = f"; {counted(total)} in all" if count is not None else ""
+    voice.note(f"{len(album.tasks)} photos{in_all}; nothing was done")
+
+
+def counted(counts: Mapping[str, int]) -> str:
+    """What becomes of faces, in words."""
+    covered, uncertain, left = (counts.get(kind, 0) for kind in ("covered", "uncertain", "open"))
+    text = f"{covered} {'face' if covered == 1 else 'faces'} covered"
+    text += f" ({uncertain} uncertain)" if uncertain else ""
+    return text + (f", {left} open" if left else "")
 
 
 def work_through(
@@ -247,6 +275,7 @@ def work_through(
     with interruptible as stopping, voice.bar(len(album.tasks), "photo") as bar:
         for outcome in outcomes(album, work, stopping, voice.warn):
             if outcome.error is not None and not album.many:
+                outcome.error.about = {"source": str(outcome.task.source)}
                 raise outcome.error
             tally.add(outcome, album.no_face)
             _tell(voice, outcome, album, show)
@@ -257,9 +286,7 @@ def work_through(
     if stopping():
         raise KeyboardInterrupt
     if tally.errors:
-        hints = dict.fromkeys(error.hint for error in tally.errors if error.hint)
-        failed = f"{len(tally.errors)} of {len(album.tasks)} photos failed"
-        raise BatchError(failed, "\nhint: ".join(hints))
+        raise BatchError(f"{len(tally.errors)} of {len(album.tasks)} photos failed")
 
 
 def outcomes(
@@ -301,7 +328,10 @@ def _tell(voice: Voice, outcome: Outcome, album: Album, show: Callable[[dict[str
         )
     elif outcome.result is not None:
         record = outcome.result.record
-        voice.result(f"{source}: done" if "outputs" in record else show(record), record)
+        text = f"{source}: done" if "outputs" in record else show(record)
+        voice.result(text.partition("\n")[0] if voice.quiet else text, record)
+        for line in _details(record):
+            voice.detail(line)
         for notice in outcome.result.notices:
             voice.note(f"note: {source}: {notice}")
     elif outcome.error is not None and _faceless(outcome.error) and album.no_face is not NoFace.error:
@@ -311,7 +341,18 @@ def _tell(voice: Voice, outcome: Outcome, album: Album, show: Callable[[dict[str
         error = {"error": str(outcome.error), "hint": outcome.error.hint, "exit": outcome.error.exit_code}
         voice.result("", {"source": str(outcome.task.source), **error})
     elif outcome.error is not None:
-        voice.error(str(outcome.error))
+        complain(outcome.error)
+
+
+def _details(record: dict[str, Any]) -> list[str]:
+    """What the curious are told of a photo: its covers one by one, or what is known of the original."""
+    covers = [
+        f"  cover {number}: {width} x {height} at {x},{y}, {record['method']}"
+        for number, (x, y, width, height) in enumerate(record.get("covers", ()), start=1)
+    ]
+    if record.get("name"):
+        covers.append(f"  the original was called {files.shown(record['name'])}")
+    return covers
 
 
 class Tally:
@@ -357,6 +398,7 @@ def one_by_one(voice: Voice, what: str, paths: list[Path], work: Callable[[int],
             work(number)
         except PhotoguardError as error:
             if len(paths) == 1:
+                error.about = {what: str(paths[number])}
                 raise
             if voice.json:
                 told = {"error": str(error), "hint": error.hint, "exit": error.exit_code}

@@ -5,22 +5,21 @@ The identity decides. `identity.pub` follows from it, and one that says anything
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Sequence
+import re
 from pathlib import Path
 
 from photoguard import files, identity
 from photoguard.cli.shared.voice import ask_passphrase
-from photoguard.errors import DamagedError, OutputExistsError, UnreadableError, UsageError, WrongKeyError
+from photoguard.errors import DamagedError, UnreadableError, UsageError, WrongKeyError
 from photoguard.formats import identities, public_keys
-from photoguard.formats.identities import Recipients
 from photoguard.formats.public_keys import PublicKeys
-from photoguard.formats.signing import SEED, X25519, Signer, signer_of
+from photoguard.formats.signing import SEED, X25519, Signer
 
-PUBLIC, SIGN = identity.PUBLIC, ".sign"
+PUBLIC, SIGN, OLD = identity.PUBLIC, ".sign", ".old-"
 SECRET_MODE, PUBLIC_MODE, FOLDER_MODE = identity.SECRET_MODE, identity.PUBLIC_MODE, 0o700
 TEXT_LIMIT = 1 << 20
-PROOF = b"photoguard recovery proof"
 default_identity = identity.default_identity
 
 
@@ -39,19 +38,21 @@ def keys_of(path: Path) -> PublicKeys:
     data = files.read_file(path, TEXT_LIMIT)
     if identities.is_locked(data):
         return _keys_of_locked(path)
-    keys = _derived(data)
+    keys = derived(data)
     if files.is_there(beside(path, PUBLIC)):
-        _refuse_differing(path, keys)
+        refuse_differing(path, keys)
     return keys
 
 
-def _derived(data: bytes) -> PublicKeys:
+def derived(data: bytes) -> PublicKeys:
+    """What follows from an identity in clear, once it is proven to be one."""
     identities.parse_identities(data, ask_passphrase)  # raises when it is none
     return public_keys.of_identity(data.decode())
 
 
-def _refuse_differing(path: Path, keys: PublicKeys) -> None:
-    found = _read_public(path)
+def refuse_differing(path: Path, keys: PublicKeys) -> None:
+    """Raise when `identity.pub` says anything else than follows from the identity."""
+    found = read_public(path)
     public = files.shown(beside(path, PUBLIC))
     again = _again(path, PUBLIC)
     added = sorted(set(found.recipients) - set(keys.recipients))
@@ -74,7 +75,7 @@ def _keys_of_locked(path: Path) -> PublicKeys:
             f"{files.shown(path)} is locked, and {files.shown(beside(path, PUBLIC))} is missing",
             f"{_keygen(path)} writes it again",
         )
-    found, signer = _read_public(path), signer_beside(path)
+    found, signer = read_public(path), signer_beside(path)
     if signer and found.signer != signer.public:
         raise DamagedError(
             f"{files.shown(beside(path, PUBLIC))} does not belong to {files.shown(beside(path, SIGN))}",
@@ -83,7 +84,8 @@ def _keys_of_locked(path: Path) -> PublicKeys:
     return found
 
 
-def _read_public(path: Path) -> PublicKeys:
+def read_public(path: Path) -> PublicKeys:
+    """What `identity.pub` says, which was not altered."""
     public = beside(path, PUBLIC)
     try:
         return public_keys.parse(files.read_file(public, TEXT_LIMIT).decode("utf-8", "replace"))
@@ -123,60 +125,38 @@ def signer_beside(path: Path) -> Signer | None:
     return Signer(seed)
 
 
-def make_identity(
-    path: Path, passphrase: str | None = None, recovery: Path | None = None, secret: bytes | None = None
-) -> PublicKeys:
-    """Write a new identity and what goes with it; nothing that exists is touched.
-
-    The two identities lie in different folders and cannot appear at once, so the recovery identity is kept
-    as a draft beside the other until both are in place. After a kill the same command goes on with it.
-    `secret` is that of stages, with which a later run knows them again.
-    """
-    if recovery and recovery.absolute() == path.absolute():
-        raise UsageError("the recovery identity needs a file of its own", "name another with --recovery")
-    guard_folder(path.parent)
-    draft = _tidied(path, recovery, secret)
-    if files.is_there(draft) and files.is_there(path):  # killed at the last step
-        draft.unlink()
-        return keys_of(path)
-    for target in (path, beside(path, PUBLIC), beside(path, SIGN)):
-        files.refuse_existing(target)
-    text, _ = identities.generate()
-    spare, recipient = _spare(draft, recovery) if recovery else ("", "")
-    if spare:
-        text = f"{public_keys.RECOVERY} {recipient}\n{text}"
-    keys = public_keys.of_identity(text)
-    _prove(list(filter(None, (text, spare))), keys.recipients)
-    if recovery:
-        _write_spare(spare, draft, recovery, secret)
-    content = text.encode()
-    if passphrase is not None:
-        content = identities.seal(content, Recipients(passphrase=passphrase))
-    outputs = _companions(path, text, locked=passphrase is not None)
-    publish(path.parent, {path.name: (content, SECRET_MODE), **outputs}, secret)
-    draft.unlink(missing_ok=True)
-    return keys
+def old_identities(path: Path) -> list[Path]:
+    """The identities before this one, the latest first; they still open what was encrypted to them."""
+    pattern = re.compile(re.escape(path.name + OLD) + r"([1-9][0-9]{0,5})")
+    try:
+        found = [(match, one) for one in path.parent.iterdir() if (match := pattern.fullmatch(one.name))]
+    except OSError:  # no folder, no identity
+        return []
+    return [one for match, one in sorted(found, key=lambda pair: -int(pair[0][1]))]
 
 
-def complete(path: Path, secret: bytes | None) -> PublicKeys:
-    """Write what belongs beside an identity and is missing, or was written by an earlier version."""
-    data = files.read_file(path, TEXT_LIMIT)
-    text = identities.unlocked(data, ask_passphrase)
-    keys = _derived(text)
-    if files.is_there(beside(path, PUBLIC)):
-        _refuse_differing(path, keys)
-    publish(path.parent, _companions(path, text.decode(), identities.is_locked(data)), secret, force=True)
-    return keys
+class Answers:
+    """Passphrases that were typed: one that opens the identity may open those before it too."""
 
+    def __init__(self) -> None:
+        self.given: list[str] = []
 
-def lacks_something(path: Path) -> bool:
-    """Whether `complete` has anything to write."""
-    if not files.is_there(beside(path, PUBLIC)):
-        return True
-    data = files.read_file(path, TEXT_LIMIT)
-    if identities.is_locked(data):
-        return not files.is_there(beside(path, SIGN))
-    return _derived(data).signer != _read_public(path).signer
+    @property
+    def last(self) -> str | None:
+        """The one typed last, if any."""
+        return self.given[-1] if self.given else None
+
+    def ask(self, prompt: str) -> str:
+        """Ask for a new one."""
+        self.given.append(ask_passphrase(prompt))
+        return self.given[-1]
+
+    def unlocked(self, path: Path, data: bytes) -> bytes:
+        """The text of an identity; a person is asked only when no earlier answer opens it."""
+        for phrase in self.given if identities.is_locked(data) else ():
+            with contextlib.suppress(WrongKeyError):
+                return identities.unlocked(data, lambda _, phrase=phrase: phrase)  # type: ignore[misc]
+        return identities.unlocked(data, lambda prompt: self.ask(f"{prompt} {files.shown(path)}"))
 
 
 def is_identity(path: Path) -> bool:
@@ -190,54 +170,6 @@ def is_identity(path: Path) -> bool:
 def is_locked(path: Path) -> bool:
     """Whether an identity file needs a passphrase."""
     return identities.is_locked(files.read_file(path, TEXT_LIMIT))
-
-
-def _companions(path: Path, text: str, locked: bool) -> dict[str, tuple[bytes, int]]:
-    """What follows from an identity's text: file names, contents and modes."""
-    outputs = {beside(path, PUBLIC).name: (public_keys.of_identity(text).to_text().encode(), PUBLIC_MODE)}
-    signer = signer_of(text)
-    if locked and signer:
-        outputs[beside(path, SIGN).name] = f"{signer.seed.hex()}\n".encode(), SECRET_MODE
-    return outputs
-
-
-def _tidied(path: Path, recovery: Path | None, secret: bytes | None) -> Path:
-    """Finish what a killed run had decided; the draft that it may have left."""
-    for folder in {path.parent, (recovery or path).parent}:
-        files.finish_killed_runs(folder, secret)
-    draft = path.with_name(f".{path.name}.unfinished")
-    if files.is_there(draft) and not files.is_there(path) and recovery is None:
-        raise OutputExistsError(
-            "a `keygen --recovery` was cut off here",
-            f"run it again, or remove {files.shown(draft)} and the recovery identity",
-        )
-    return draft
-
-
-def _spare(draft: Path, recovery: Path) -> tuple[str, str]:
-    """A new recovery identity, or that of the run that was killed, and its recipient."""
-    text, recipient = identities.generate()
-    if files.is_there(draft):
-        text = files.read_file(draft, TEXT_LIMIT).decode()
-        recipient = identities.recipients_of(text)[0]
-        if files.is_there(recovery) and files.read_file(recovery, TEXT_LIMIT) == text.encode():
-            return text, recipient
-    files.refuse_existing(recovery)
-    return text, recipient
-
-
-def _write_spare(text: str, draft: Path, recovery: Path, secret: bytes | None) -> None:
-    for path in (draft, recovery):
-        if not files.is_there(path):
-            publish(path.parent, {path.name: (text.encode(), SECRET_MODE)}, secret)
-
-
-def _prove(secrets: Sequence[str], recipients: Sequence[str]) -> None:
-    """Every new identity opens what is sealed to all of them."""
-    sealed = identities.seal(PROOF, Recipients(tuple(map(identities.parse_recipient, recipients))))
-    for secret in secrets:
-        if identities.unseal(sealed, identities.parse_identities(secret.encode(), ask_passphrase)) != PROOF:
-            raise WrongKeyError("a new identity does not open a test message", "try again")
 
 
 def publish(

@@ -12,14 +12,16 @@ from photoguard.cli.shared import known
 from photoguard.cli.shared.identity_files import (
     PUBLIC,
     SIGN,
+    Answers,
     beside,
     default_identity,
     guard_folder,
     is_locked,
     keys_of,
-    make_identity,
+    old_identities,
     signer_beside,
 )
+from photoguard.cli.shared.identity_making import make_identity
 from photoguard.cli.shared.voice import Voice, ask_passphrase, new_passphrase
 from photoguard.errors import (
     DamagedError,
@@ -52,6 +54,7 @@ def own_recipients(voice: Voice) -> list[str]:
         made = make_identity(path, secret=tidied(path.parent, voice))
         voice.note(f"Made your identity: {files.shown(path)} (recipient {made.recipients[0]})")
         voice.note("Back it up, for instance on a USB stick: without it nobody can restore your photos.")
+        voice.note("`photoguard keygen --recovery FILE` makes a spare key for a safe place.")
     return list(keys_of(path).recipients)
 
 
@@ -102,13 +105,16 @@ def chosen_recipients(to: Sequence[str], passphrase: bool, voice: Voice) -> Reci
 
 
 def load_identities(key: Path | None, voice: Voice) -> list[Identity]:
-    """The identities to open with; none when there is no default one."""
-    path = key or default_identity()
-    if key is None and not path.exists():
+    """The identities to open with: the one named, or yours with those before it; none when there is none."""
+    if key is None and not default_identity().exists():
         return []
-    data = files.read_file(path, limits.KEYS)
-    _warn_of_readers(path, voice)
-    return identities.parse_identities(data, ask_passphrase)
+    answers = Answers()
+    found: list[Identity] = []
+    for path in [key] if key else [default_identity(), *old_identities(default_identity())]:
+        data = files.read_file(path, limits.KEYS)
+        _warn_of_readers(path, voice)
+        found += identities.parse_identities(answers.unlocked(path, data), ask_passphrase)
+    return found
 
 
 def _warn_of_readers(path: Path, voice: Voice) -> None:

@@ -14,6 +14,7 @@ from photoguard.cli.shared.identity_files import (
     default_identity,
     guard_folder,
     is_locked,
+    old_identities,
     publish,
     signer_beside,
 )
@@ -76,9 +77,8 @@ def signers(voice: Voice, keys: Sequence[Identity] = ()) -> dict[bytes, str]:
 
 
 def _own(keys: Sequence[Identity]) -> list[signing.Signer]:
-    path = default_identity()
     found = [signing.signer_of(key.text.decode("latin-1")) for key in keys]
-    if files.is_there(path):
+    for path in filter(files.is_there, [default_identity(), *old_identities(default_identity())]):
         data = files.read_file(path, TEXT_LIMIT)
         found.append(signer_beside(path) if is_locked(path) else signing.signer_of(data.decode("latin-1")))
     return [signer for signer in found if signer]

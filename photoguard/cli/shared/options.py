@@ -128,7 +128,8 @@ def face_numbers(text: str, option: str) -> tuple[int, ...]:
 Pictures = Annotated[
     list[Path] | None,
     typer.Argument(
-        help="Public pictures, or folders of them; addresses such as s3://bucket/folder too.",
+        help="Public pictures, or folders of them; addresses such as s3://bucket/folder too. "
+        "`decrypt -` reads standard input.",
         show_default=False,
         parser=remote.place,
         metavar="PICTURES",

@@ -21,11 +21,11 @@ GROUPS = {
     "encrypt": {
         "What is covered": (
             "faces", "keep", "region", "margin", "min_face", "threshold", "thorough", "only_certain",
-            "fail_on_uncertain", "no_face",
+            "fail_on_uncertain", "no_face", "first_frame",
         ),
-        "Covers, and what comes back": ("method", "strength", "exact", "quality"),
+        "Covers, and what comes back": ("method", "look", "strength", "exact", "quality", "compact"),
         "Who can open it": ("to", "passphrase"),
-        "Outputs": ("output", "private_to", "rename", "portable", "force"),
+        "Outputs": ("output", "private", "private_to", "rename", "portable", "force"),
         "Albums": (
             "recursive", "include", "exclude", "files_from", "jobs", "cluster", "by_content", "dry_run",
         ),

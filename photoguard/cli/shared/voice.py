@@ -13,11 +13,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, ParamSpec, TextIO
 
-from photoguard.errors import PhotoguardError, UsageError
+from photoguard.errors import BatchError, PhotoguardError, UsageError, missing
 
 P = ParamSpec("P")
 
 BUG, INTERRUPTED = 70, 130
+REPORT = "run again with --debug and report what it prints"
 SECRET = re.compile("(AGE-SECRET-KEY-)[0-9A-Z-]+", re.IGNORECASE)
 
 
@@ -40,10 +41,14 @@ class Voice:
     json: bool = False
     quiet: bool = False
     verbose: bool = False
+    aside: bool = False  # results go to standard error, because a picture goes to standard output
 
     def result(self, text: str, record: dict[str, Any]) -> None:
         """A result: one line of JSON for a script, text for a person."""
-        _say(json.dumps(record, sort_keys=True) if self.json else text, sys.stdout)
+        _say(
+            json.dumps(record, sort_keys=True) if self.json else text,
+            sys.stderr if self.aside else sys.stdout,
+        )
 
     def note(self, text: str) -> None:
         """Something a person should know."""
@@ -58,10 +63,6 @@ class Voice:
     def warn(self, text: str) -> None:
         """Something that is said even when quiet."""
         _say(f"warning: {text}", sys.stderr)
-
-    def error(self, text: str) -> None:
-        """One failure among many; the others go on."""
-        _say(f"error: {text}", sys.stderr)
 
     def counter(self, unit: str) -> Callable[[int, int], None]:
         """A bar for work that reports (done, total); a new total starts a new bar."""
@@ -92,7 +93,8 @@ class Voice:
                 shown = dict(figures)
                 read = shown.pop("bytes", 0)
                 seconds = line.format_dict["elapsed"]
-                shown["MB/s"] = f"{read / 1e6 / seconds:.1f}" if seconds else "-"
+                if seconds and read / 1e6 / seconds >= 0.05:  # less would be shown as 0.0
+                    shown["MB/s"] = f"{read / 1e6 / seconds:.1f}"
                 line.set_postfix(shown, refresh=False)
                 line.update(count)
 
@@ -113,6 +115,9 @@ def guarded(command: Callable[P, None]) -> Callable[P, None]:
         try:
             command(*args, **kwargs)
         except PhotoguardError as error:
+            if kwargs.get("json") and not isinstance(error, BatchError):  # its failures were told one by one
+                told = {"error": str(error), "hint": error.hint, "exit": error.exit_code}
+                _say(json.dumps({**error.about, **told}, sort_keys=True), _results(kwargs))
             complain(error)
             code = error.exit_code
             _trace(kwargs)
@@ -127,14 +132,19 @@ def guarded(command: Callable[P, None]) -> Callable[P, None]:
             )
             code = 3
         except Exception as error:
-            print(f"error: a bug in photoguard: {type(error).__name__}", file=sys.stderr)
-            print("hint: run again with --debug and report what it prints", file=sys.stderr)
-            code = BUG
+            absent = missing(error)
+            complain(absent or PhotoguardError(f"a bug in photoguard: {type(error).__name__}", REPORT))
+            code = absent.exit_code if absent else BUG
             _trace(kwargs)
         if code:
             raise SystemExit(code)
 
     return run
+
+
+def _results(kwargs: dict[str, Any]) -> TextIO:
+    """Where results go: beside a picture on standard output there is no room for them."""
+    return sys.stderr if str(kwargs.get("output")) in ("-", "/dev/stdout", "/dev/fd/1") else sys.stdout
 
 
 def _trace(kwargs: dict[str, Any]) -> None:

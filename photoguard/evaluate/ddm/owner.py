@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     Recognizers = Mapping[str, Recognizer]
 
+CODE = Settings(compact=True)  # what the network alone gives back
 LARGE = 192  # longer side of a patch from which a face counts as large
 WILD_HELD_OUT = 10  # people at the end of wild.zip whom no network of the tool was trained on
 
@@ -81,7 +82,7 @@ def returned(pairs: Sequence[Pair], recognizers: Recognizers) -> Returned:
 def cut_outs(faces: Faces, name: str, recognizers: Recognizers) -> list[Pair]:
     """Faces of 128 px through the bytes that a method seals."""
     patches: list[Pixels] = list(faces.pixels)
-    after = np.stack(method(name).reveal(name, method(name).seal(name, patches, Settings())))
+    after = np.stack(method(name).reveal(name, method(name).seal(name, patches, CODE)))
     chips = {r: (faces.chips(one.spec), faces.chips(one.spec, after)) for r, one in recognizers.items()}
     return [
         Pair(faces.pixels[i], after[i], {r: (a[i], b[i]) for r, (a, b) in chips.items()})
@@ -104,7 +105,7 @@ def photos(pictures: Iterable[Pixels], name: str, recognizers: Recognizers) -> l
     text, recipient = identities.generate()
     keys = identities.parse_identities(text.encode(), lambda _: "")
     to = identities.Recipients((recipient,))
-    options = Options(method=name, detection=DetectionSettings(), faces="largest")
+    options = Options(method=name, settings=CODE, detection=DetectionSettings(), faces="largest")
     found = []
     with TemporaryDirectory() as folder:
         source, public, private = (Path(folder) / n for n in ("photo.png", "photo.pub.png", "photo.priv"))

@@ -174,7 +174,7 @@ class Sizes:
 def sizes(setting: DdmSetting, name: str) -> Sizes:
     """Bytes of one 128-px face: private feature, whole private file, carrier; with the default settings."""
     some = list(setting.faces.pixels[:: max(len(setting.faces) // 20, 1)])
-    made = method(name).seal(name, some, Settings())
+    made = method(name).seal(name, some, Settings(compact=True))
     grant = Grant(1, bytes(32), made[0].check, made[0].private)
     plaintext = PrivateFile(bytes(16), bytes(32), bytes(32), (grant,)).to_bytes()
     _, recipient = identities.generate()

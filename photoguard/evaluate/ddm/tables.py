@@ -273,7 +273,7 @@ def _returned(returned: dict[str, Any], head: dict[str, Any]) -> str:
 ## What the owner gets back
 
 Faces restored with the private file, through the tool's own files: public maps of 8 bits, private feature in
-float16, no `--quality`. Photos are encrypted and decrypted whole, the largest face at its own resolution;
+float16, `--compact`. Photos are encrypted and decrypted whole, the largest face at its own resolution;
 those of CelebA are of ten people who were held out. Median side of the patch, PSNR, SSIM, and the mean cosine
 between the embeddings of restored and original face, by recognizer; one face in twenty is below the last
 figure.

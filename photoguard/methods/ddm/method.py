@@ -1,13 +1,14 @@
 """DDM: a network parts the face into public maps and a small private one, and joins them again.
 
-The sealed public bytes hold the quantised public maps, the private file the private map. `--quality` adds a
-coded residual. `--exact` seals the patch itself, lossless: a residual on top of a network would be exact only
-on machines that round alike.
+The sealed public bytes hold the quantised public maps, the private file the private map. A coded residual at
+the patch's own resolution makes up for what the network missed; `--compact` leaves it out. `--exact` seals
+the patch itself, lossless: a residual on top of a network would be exact only on machines that round alike.
 """
 
 from __future__ import annotations
 
 import io
+from bisect import bisect_left
 from collections.abc import Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -18,11 +19,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from photoguard import graphs, weights
-from photoguard.errors import DamagedError, QualityError
+from photoguard.errors import DamagedError
 from photoguard.graphs import Graph
 from photoguard.methods import Sealed, Settings, checked, digest
 from photoguard.methods.ddm.maps import Codes, pack_maps, unpack_maps
-from photoguard.methods.patches import PNG, WEBP, compress, decompress
+from photoguard.methods.patches import PNG, WEBP, WEBP_SIDE, compress, decompress
 from photoguard.methods.quantization import dequantise, quantise
 from photoguard.photos.psnr import psnr
 
@@ -36,7 +37,8 @@ BATCH_PIXELS = 4 * SIDE * SIDE  # as many patches at once as that; about 300 MB 
 MAPS, RESIDUAL = b"M", b"R"
 ROWS, COLUMNS = 4, 8  # of the sketch that tells a right face from a wrong one in 32 bytes
 TOLERANCE = 3  # gray levels: machines round differently, and a wrong key is far off
-RESIDUAL_QUALITIES = (50, 65, 75, 80, 85, 90, 94, 97, 100)
+LOSSLESS_LOOK = 42.0  # dB: beside the original nobody sees a difference
+RESIDUAL_QUALITIES = (20, 40, 55, 65, 73, 79, 84, 87, 89, 90, 91, 92, 93, 95, 97, 100)  # of WebP
 
 
 @cache
@@ -50,7 +52,12 @@ def network() -> tuple[Graph, Graph]:
     return graphs.load("ddm-encode", parts[0]), graphs.load("ddm-decode", parts[1])
 
 
-def seal(name: str, patches: Sequence[Pixels], settings: Settings) -> list[Sealed]:
+def seal(
+    name: str,
+    patches: Sequence[Pixels],
+    settings: Settings,
+    owned: Sequence[NDArray[np.bool_]] | None = None,
+) -> list[Sealed]:
     """Seal every patch; those of one size go through the network together."""
     encode, decode = network()
     done: dict[int, Sealed] = {}
@@ -65,7 +72,9 @@ def seal(name: str, patches: Sequence[Pixels], settings: Settings) -> list[Seale
             patch = patches[n]
             packed = pack_maps(Codes(codes[at], low[at], step[at]))
             restored = _fitted(recovered[at], inputs[n].shape, patch.shape, patch.dtype)
-            public_bytes, restored = _public_bytes(packed, restored, patch, settings)
+            public_bytes, restored = _public_bytes(
+                packed, restored, patch, settings, owned[n] if owned else None
+            )
             exact = public_bytes[:1] in (WEBP, PNG)
             check = digest(restored) if exact else _sketch(restored)
             feature = b"" if exact else private[at].tobytes()
@@ -184,24 +193,30 @@ def _numbers(sketch: bytes) -> NDArray[np.int16]:
 # Quality
 
 
-def _public_bytes(maps: bytes, restored: Pixels, patch: Pixels, settings: Settings) -> tuple[bytes, Pixels]:
+def _public_bytes(
+    maps: bytes, restored: Pixels, patch: Pixels, settings: Settings, owned: NDArray[np.bool_] | None
+) -> tuple[bytes, Pixels]:
     """What is sealed beside the private feature, and the patch that comes out of both."""
     if settings.exact or patch.dtype == np.uint16:  # the network has 8 bits
-        sealed = compress(patch, exact=True)
-        return sealed, patch
-    if settings.quality is None or psnr(restored, patch) >= settings.quality:
+        return compress(patch, exact=True), patch
+    least = LOSSLESS_LOOK if settings.quality is None else settings.quality
+    if settings.compact or psnr(restored, patch, owned) >= least:
         return MAPS + maps, restored
     difference = np.clip(patch.astype(np.int16) - restored + 128, 0, 255).astype(np.uint8)
-    for quality in RESIDUAL_QUALITIES:
+    tried: dict[int, tuple[bytes, Pixels]] = {}
+
+    def reaches(quality: int) -> bool:
         out = io.BytesIO()
-        Image.fromarray(difference).save(out, "WEBP", quality=quality, lossless=quality == 100, method=4)
-        better = _with_residual(restored, out.getvalue())
-        if psnr(better, patch) >= settings.quality:
-            return RESIDUAL + len(maps).to_bytes(4, "big") + maps + out.getvalue(), better
-    raise QualityError(
-        f"a face cannot be restored at {settings.quality:g} dB this way",
-        "use --exact, which restores every pixel",
-    )
+        Image.fromarray(difference).save(out, "WEBP", quality=quality, method=2)
+        tried[quality] = out.getvalue(), _with_residual(restored, out.getvalue())
+        return psnr(tried[quality][1], patch, owned) >= least
+
+    fits = max(patch.shape[:2]) <= WEBP_SIDE
+    chosen = bisect_left(RESIDUAL_QUALITIES, True, key=reaches) if fits else len(RESIDUAL_QUALITIES)
+    if chosen == len(RESIDUAL_QUALITIES):  # WebP halves the resolution of colors, which fine noise needs
+        return compress(patch, exact=True), patch
+    residual, better = tried[RESIDUAL_QUALITIES[chosen]]
+    return RESIDUAL + len(maps).to_bytes(4, "big") + maps + residual, better
 
 
 def _with_residual(restored: Pixels, residual: bytes) -> Pixels:

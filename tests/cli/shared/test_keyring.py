@@ -1,6 +1,6 @@
 """The files of an identity at the command line: which of them decides, who made what, killed runs.
 
-Covers: cli.shared.identity_files.
+Covers: cli.shared.identity_files, cli.shared.identity_making.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import os
 import shutil
 import stat
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -228,7 +229,7 @@ def test_a_draft_is_not_forgotten_and_a_strange_recovery_file_not_taken(
     newcomer: Nursery, photo: Path
 ) -> None:
     spare = newcomer.home / "usb" / "spare"
-    kill = "import os, signal\nimport photoguard.cli.shared.identity_files as f\nold = f.publish\n"
+    kill = "import os, signal\nimport photoguard.cli.shared.identity_making as f\nold = f.publish\n"
     kill += (
         "def publish(*args):\n old(*args)\n if args[0].name == 'usb': os.kill(os.getpid(), signal.SIGKILL)\n"
     )
@@ -362,3 +363,108 @@ def test_a_passphrase_that_is_not_text_is_a_usage_error(monkeypatch: pytest.Monk
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"\xff\xfe\n"), "utf-8", how))
     with pytest.raises(UsageError, match="not valid UTF-8"):
         ask_passphrase("Passphrase")
+
+
+# Changed
+
+
+def died_everywhere(newcomer: Nursery, before: tuple[str, ...], command: tuple[str, ...]) -> Iterator[int]:
+    """Kill a command at each of its steps, after another one; after each kill it runs again."""
+    kept = {"typed": WORDS, "cwd": newcomer.home, "before": QUICK}
+    newcomer.run(*before, code=None, **kept)
+    start = newcomer.home.with_name("start")
+    shutil.copytree(newcomer.home, start)
+    for at in range(100):
+        shutil.rmtree(newcomer.home)
+        shutil.copytree(start, newcomer.home)
+        killed = newcomer.run(*command, code=None, die_at=at, within=newcomer.home, **kept)
+        if killed.code == 0:
+            break
+        for left in newcomer.home.rglob(".photoguard-*"):  # a minute later
+            os.utime(left, (0, 0))
+        newcomer.run(*command, **kept)
+        yield at
+    assert at > 5
+
+
+@pytest.mark.parametrize("locked", [(), ("--passphrase",)])
+def test_a_recovery_identity_joins_an_identity_wherever_it_was_killed(
+    newcomer: Nursery, locked: tuple[str, ...]
+) -> None:
+    for _ in died_everywhere(newcomer, ("keygen", *locked), ("keygen", "--recovery", "usb/spare")):
+        whole_identity(newcomer, ("--recovery", *locked))
+
+
+@pytest.mark.parametrize("locked", [(), ("--passphrase",)])
+def test_rotating_loses_no_identity_wherever_it_was_killed(
+    newcomer: Nursery, locked: tuple[str, ...]
+) -> None:
+    home, names_of_old = config(newcomer), {"identity.old-1", "identity.old-2"}
+    newcomer.run("keygen", *locked, "--recovery", "usb/spare", typed=WORDS, cwd=newcomer.home, before=QUICK)
+    first = (home / "identity").read_bytes()
+    for _ in died_everywhere(newcomer, ("recipients",), ("keygen", "--rotate")):
+        kept = {path.name: path.read_bytes() for path in home.glob("identity.old-?")}
+        assert set(kept) <= names_of_old and kept["identity.old-1"] == first
+        now = (home / "identity").read_bytes()
+        text = identities.unlocked(now, lambda _: WORDS.strip()).decode()
+        keys = public_keys.of_identity(text)
+        assert now not in kept.values() and (home / "identity.pub").read_text() == keys.to_text()
+        spare = identities.parse_identities((newcomer.home / "usb" / "spare").read_bytes(), str)
+        assert identities.unseal(identities.seal(b"x", Recipients(keys.recipients)), spare) == b"x"
+        assert identities.is_locked(now) is bool(locked)
+        assert (home / "identity.old-1.sign").exists() is bool(locked)
+
+
+def test_what_was_encrypted_before_rotating_opens_and_is_yours(newcomer: Nursery, photo: Path) -> None:
+    typed = {"typed": WORDS, "before": QUICK}
+    newcomer.run("keygen", "--passphrase", **typed)
+    newcomer.run("encrypt", photo, *REGION, **typed)
+    newcomer.run("keygen", "--rotate", **typed)
+    assert "made by you" in newcomer.run("verify", photo.with_suffix(".pub.png"), **typed).stdout
+
+
+def test_a_recovery_file_that_is_somebody_elses_is_kept(newcomer: Nursery, photo: Path) -> None:
+    spare = newcomer.home / "spare"
+    newcomer.run("keygen")
+    other = identities.generate()[0]
+    spare.write_text(other)
+    assert "name another" in newcomer.run("keygen", "--recovery", spare, code=8).stderr
+    newcomer.run("keygen", "--recovery", config(newcomer) / "identity", code=2)
+    newcomer.run("keygen", "--rotate", "--recovery", spare, code=8)
+    assert spare.read_text() == other and names(config(newcomer)) == [*BOTH, "journal.key"]
+
+
+# Sealed anew
+
+
+def test_private_files_are_sealed_to_the_keys_of_today(newcomer: Nursery, photo: Path) -> None:
+    newcomer.run("keygen")
+    newcomer.run("encrypt", photo, *REGION)
+    newcomer.run("keygen", "--rotate", "--recovery", "spare", cwd=newcomer.home)
+    picture, spare = photo.with_suffix(".pub.png"), newcomer.home / "spare"
+    newcomer.run("verify", picture, "--key", spare, code=5)
+    foreign = photo.with_name("photo.bob.priv")
+    foreign.write_bytes(
+        identities.seal(b"x", Recipients(tuple(identities.recipients_of(identities.generate()[0]))))
+    )
+    theirs = foreign.read_bytes()
+    done = newcomer.run("grant", "--reseal", photo.parent)
+    assert "photo.priv: sealed anew" in done.stdout and "photo.bob.priv: left alone" in done.stdout
+    assert foreign.read_bytes() == theirs
+    newcomer.run("grant", "--reseal", foreign, code=5)
+    for key in (spare, config(newcomer) / "identity"):
+        assert "made by you" in newcomer.run("verify", picture, "--key", key).stdout
+    newcomer.run("verify", picture, "--key", config(newcomer) / "identity.old-1", code=5)
+
+
+def test_sealing_anew_takes_nothing_from_others_unasked(newcomer: Nursery, photo: Path) -> None:
+    newcomer.run("keygen")
+    friend = identities.generate()[0]
+    newcomer.run("encrypt", photo, *REGION, "--to", identities.recipients_of(friend)[0], "--to", "self")
+    private = photo.with_suffix(".priv")
+    before = private.read_bytes()
+    assert "others open it too" in newcomer.run("grant", "--reseal", private, code=2).stderr
+    assert private.read_bytes() == before
+    newcomer.run("grant", "--reseal", private, "--to", "self")
+    assert len(identities.stanzas(private.read_bytes())) == 1
+    newcomer.run("verify", photo.with_suffix(".pub.png"))

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from support.places import ROOT
 
-from photoguard.errors import DamagedError, QualityError
+from photoguard.errors import DamagedError
 from photoguard.methods import Sealed, Settings
 from photoguard.methods.ddm import method as ddm
 from photoguard.nets.ddm import DDM, DDMConfig
@@ -48,7 +48,7 @@ def test_any_size_is_sealed_and_restored_alike(size: tuple[int, int]) -> None:
 
 
 def test_the_private_feature_of_a_128_px_face_is_128_bytes() -> None:
-    assert len(one(patch(128, 128)).private) == 128
+    assert len(one(patch(128, 128), compact=True).private) == 128
 
 
 def test_a_small_face_is_enlarged_and_comes_back_nearer(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -57,7 +57,7 @@ def test_a_small_face_is_enlarged_and_comes_back_nearer(monkeypatch: pytest.Monk
     face = np.asarray(portrait.resize((48, 48), Image.Resampling.LANCZOS))
 
     def restored() -> float:
-        return ddm.psnr(ddm.reveal("ddm", [one(face)])[0], face)
+        return ddm.psnr(ddm.reveal("ddm", [one(face, compact=True)])[0], face)
 
     enlarged = restored()
     monkeypatch.setattr(ddm, "LEAST", 1)
@@ -79,17 +79,44 @@ def test_exact_restores_every_pixel(dtype: type) -> None:
     assert np.array_equal(ddm.reveal("ddm", [sealed])[0], face)
 
 
-@pytest.mark.parametrize("decibels", [25.0, 35.0, 42.0])
-def test_quality_is_reached_or_refused(decibels: float) -> None:
+@pytest.mark.parametrize("decibels", [25.0, 35.0, 42.0, 1000.0])
+def test_quality_is_reached(decibels: float) -> None:
     face = patch(96, 96) // 2 + 60
     sealed = one(face, quality=decibels)
     assert ddm.psnr(ddm.reveal("ddm", [sealed])[0], face) >= decibels - 0.2
-    with pytest.raises(QualityError, match="cannot be restored"):
-        one(patch(96, 96), quality=1000.0)
+    assert (sealed.public[:1] == b"W") is (decibels == 1000), "a lossless patch where nothing else does"
+
+
+@pytest.mark.parametrize("size", [(96, 96), (40, 200), (700, 620)])
+def test_by_default_a_face_of_any_size_comes_back_visually_lossless(size: tuple[int, int]) -> None:
+    face = patch(*size) // 2 + 60
+    sealed, compact = one(face), one(face, compact=True)
+    assert ddm.psnr(ddm.reveal("ddm", [sealed])[0], face) >= 42 - 0.2
+    assert compact.public[:1] == b"M" and sealed.public[:1] == b"R"
+    assert sealed.private == compact.private, "the private share stays"
+
+
+def test_colored_noise_comes_back_losslessly_rather_than_badly() -> None:
+    noise = np.random.default_rng(2).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    sealed = one(noise)
+    assert sealed.public[:1] == b"W" and np.array_equal(ddm.reveal("ddm", [sealed])[0], noise)
+
+
+def test_quality_is_measured_over_owned_pixels(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half of the patch is easy and somebody else's: it must not stand in for the half that is not."""
+    monkeypatch.undo()
+    face = np.asarray(Image.open(ROOT / "examples" / "portrait.jpg").convert("RGB").resize((192, 192))).copy()
+    face[:, 96:] = 128
+    owned = np.zeros((192, 192), bool)
+    owned[:, :96] = True
+    (sealed,) = ddm.seal("ddm", [face], Settings(quality=38), [owned])
+    assert ddm.psnr(ddm.reveal("ddm", [sealed])[0], face, owned) >= 38 - 0.2
+    blind = ddm.reveal("ddm", [one(face, quality=38)])[0]
+    assert ddm.psnr(blind, face, owned) < 37
 
 
 def test_what_was_tampered_with_is_an_error() -> None:
-    sealed = one(patch(96, 64))
+    sealed = one(patch(96, 64), compact=True)
     values = np.frombuffer(sealed.private, "<f2").copy()
     values[0] = np.nan
     for broken in (
@@ -98,7 +125,7 @@ def test_what_was_tampered_with_is_an_error() -> None:
         replace(sealed, private=sealed.private + b"\0"),
         replace(sealed, public=b"Z" + sealed.public[1:]),
         replace(sealed, public=sealed.public[:-1]),
-        replace(sealed, public=one(patch(64, 64)).public),
+        replace(sealed, public=one(patch(64, 64), compact=True).public),
         replace(sealed, check=bytes(255 - b for b in sealed.check)),
     ):
         with pytest.raises(DamagedError):
