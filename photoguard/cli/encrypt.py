@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from photoguard.protect import Options
 
 SEALED = "sealed"
-LEAKS = {"blur": 41, "pixelate": 53}  # per cent of 17 people that a recognizer retrained on such covers names
+LEAKS = {"blur": 29, "pixelate": 44}  # per cent of 30 people that a recognizer retrained on them names
 
 
 @guarded
@@ -93,8 +93,8 @@ def encrypt(
             "-m",
             help="What everybody else sees in a face's place. The covers of ddm and solid tell nothing but "
             "the box's size. blur and pixelate are made of the face and leak some of it: recognizers "
-            f"retrained on them name {LEAKS['blur']} and {LEAKS['pixelate']} % of 17 people where guessing "
-            "gives 7 %.",
+            f"retrained on them name {LEAKS['blur']} and {LEAKS['pixelate']} % of 30 people where guessing "
+            "gives 3 % (docs/results/ddm.md).",
         ),
     ] = MethodName.ddm,
     look: Annotated[
@@ -355,7 +355,7 @@ def _speak_of_leaks(voice: Voice, method: MethodName) -> None:
     if method in LEAKS:
         voice.note(
             f"{method} keeps some of a face: a recognizer retrained on such covers names "
-            f"{LEAKS[method]} % of 17 people, guessing 7 %. ddm and solid keep nothing."
+            f"{LEAKS[method]} % of 30 people, guessing 3 %. ddm and solid keep nothing."
         )
 
 
