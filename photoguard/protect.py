@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -116,10 +116,8 @@ def protect(
     did; `progress` hears of AVP's search; `mode` are the permissions of the original, -1 when they are not
     known.
     """
-    photo = images.decode(data, files.shown(source), options.max_pixels, options.first_frame)
-    icc, of_profile = profile.publishable(photo.icc, photo.grey)
-    photo = replace(photo, icc=icc, notices=(*photo.notices, *photo.metadata.notices, *of_profile))
-    choice = choose(photo, options)
+    photo = _opened(data, source, options)
+    choice, method = choose(photo, options), options.method
     boxes = list(choice.boxes)
     if not boxes:
         raise nothing_to_cover(source, choice.found, options, png.public_chunk(data) is not None)
@@ -128,18 +126,16 @@ def protect(
     owned = [owners.mask(number) for number in range(len(boxes))]
     # What belongs to a neighbor must not be sealed under this face's key.
     patches = [continued(photo.pixels[box.window], mine) for box, mine in zip(boxes, owned, strict=True)]
-    parts = methods.method(options.method).seal(options.method, patches, options.settings, owned)
+    parts = methods.method(method).seal(method, patches, options.settings, owned)
     covers = _covers(photo, boxes, patches, options)
     own_chips, notices = chips.make(photo, choice.faces, options.settings.chips, recipients, progress)
     notices += chips.show(photo, covers, own_chips)
     picture = covering.picture(photo, boxes, covers)
+    listed = [envelope.PublicFace(box, method, cover.look) for box, cover in zip(boxes, covers, strict=True)]
     public, keys = envelope.seal(
         photo.width,
         photo.height,
-        [
-            envelope.PublicFace(box, options.method, cover.look)
-            for box, cover in zip(boxes, covers, strict=True)
-        ],
+        listed,
         [
             sealed.pack_metadata(photo, source.name, options.settings.exact, mode),
             *(
@@ -149,14 +145,10 @@ def protect(
             sealed.pack_everything(photo.metadata),
         ],
     )
-    grants = [
-        Grant(number, key, part.check, part.private, _digest(own_chips.get(number)))
-        for number, (key, part) in enumerate(zip(keys[1:-1], parts, strict=True), start=1)
-    ]
+    grants = _grants(keys[1:-1], parts, own_chips)
     private = seal_private(
         public, sealed.fingerprint(picture), keys, grants, signer or signing.throwaway(), options.portable
     )
-    notices = (*photo.notices, *notices)
     return Protection(
         picture,
         public,
@@ -165,9 +157,16 @@ def protect(
         choice.found,
         choice.covered,
         options.portable,
-        notices,
+        (*photo.notices, *notices),
         own_chips,
     )
+
+
+def _opened(data: bytes, source: Path, options: Options) -> Photo:
+    """The photo, with a color profile that says nothing about its maker."""
+    photo = images.decode(data, files.shown(source), options.max_pixels, options.first_frame)
+    icc, of_profile = profile.publishable(photo.icc, photo.grey)
+    return replace(photo, icc=icc, notices=(*photo.notices, *photo.metadata.notices, *of_profile))
 
 
 def no_face(source: Path) -> NoFaceError:
@@ -271,6 +270,15 @@ def _own_alpha(photo: Photo, box: Box, mine: NDArray[np.bool_]) -> NDArray[Any] 
     alpha = photo.alpha[box.window].copy()
     alpha[~mine] = np.iinfo(alpha.dtype).max
     return alpha
+
+
+def _grants(
+    keys: Sequence[bytes], parts: Sequence[methods.Sealed], own_chips: Mapping[int, Chip]
+) -> list[Grant]:
+    return [
+        Grant(number, key, part.check, part.private, _digest(own_chips.get(number)))
+        for number, (key, part) in enumerate(zip(keys, parts, strict=True), start=1)
+    ]
 
 
 def _digest(chip: Chip | None) -> bytes:

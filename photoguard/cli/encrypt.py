@@ -212,9 +212,7 @@ def encrypt(
     """Cover the faces in photos; each photo becomes NAME.pub.png to share and NAME.priv to restore it."""
     voice = Voice(json, quiet, verbose, aside=streams.is_output(output))
     uncertain = _uncertain(options.certain_only(only_certain, strict_faces, voice), fail_on_uncertain)
-    _check_quality(quality, compact, exact, method)
-    if strength is not None and method.value not in LEAKS:
-        raise UsageError("--strength belongs to --method blur or pixelate", "leave it out")
+    _check_quality(quality, compact, exact, strength, method)
     _check_avp(method, recognizer, key_model, robust, cosine)
     cover_look = _look(method, look, max_pixels) if look else None
     chosen, kept = choosing.chosen_faces(faces), face_numbers(keep, "--keep")
@@ -301,12 +299,16 @@ def _uncertain(only_certain: bool, fail: bool) -> Literal["cover", "drop", "fail
     return "drop" if only_certain else "fail" if fail else "cover"
 
 
-def _check_quality(quality: float | None, compact: bool, exact: bool, method: MethodName) -> None:
+def _check_quality(
+    quality: float | None, compact: bool, exact: bool, strength: float | None, method: MethodName
+) -> None:
     for name, asked in (("--quality", quality is not None), ("--compact", compact)):
         if asked and (exact or method is not MethodName.ddm):
             raise UsageError(f"{name} belongs to --method ddm without --exact", "leave one of them out")
     if compact and quality is not None:
         raise UsageError("--quality and --compact exclude each other", "choose one")
+    if strength is not None and method.value not in LEAKS:
+        raise UsageError("--strength belongs to --method blur or pixelate", "leave it out")
 
 
 def _check_avp(

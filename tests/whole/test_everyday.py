@@ -75,8 +75,11 @@ def test_a_single_photo_that_fails_is_told_as_json(me: Nursery, photo: Path) -> 
 
 
 def test_a_preview_in_the_way_names_the_option_that_detect_has(me: Nursery, photo: Path) -> None:
-    said = me.run("detect", photo, "--preview", photo, code=8).stderr
+    look = photo.with_name("look.png")
+    look.write_bytes(b"mine")
+    said = me.run("detect", photo, "--preview", look, code=8).stderr
     assert "another name with --preview" in said and "with -o" not in said
+    assert look.read_bytes() == b"mine"
 
 
 def test_inspect_takes_several_and_tells_of_all(me: Nursery, photo: Path) -> None:

@@ -125,7 +125,7 @@ def test_an_input_that_cannot_be_read(nursery: Nursery, photo: Path, kind: str) 
     places = {"BAD": bad, "PHOTO": photo, "PUBLIC": pair(photo)[0]}
     for what, command in COMMANDS.items():
         done = nursery.run(*(places.get(str(word), word) for word in command), code=None, before=NO_RIGHTS)
-        if kind == "a folder" and what in ("encrypt", "decrypt", "verify"):
+        if kind == "a folder" and what in ("encrypt", "decrypt", "verify", "detect"):
             assert done.code == 2 and "here" in done.stderr, what  # an empty album is no unreadable file
         elif kind == "a folder" and what in there_is_another:
             assert done.code == 0, what
