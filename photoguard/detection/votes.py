@@ -28,7 +28,7 @@ from photoguard.detection.pyramid import Halvings
 WEIGHT = {MTCNN: 0.25, CENTERFACE: 1.45}
 BIAS = 1.33
 # Not fitted but chosen, so that doubt covers: half a face convinces both less. By so much it needs a score of
-# 0.15 where others need 0.25; on the tuning half that finds more cut faces and covers nothing else.
+# 0.15 where others need 0.25; on the tuning half that finds more cut faces.
 CUT = 0.64  # log-odds
 LOWEST = 0.1  # CenterFace's own score from which MTCNN is asked about what it saw
 FARTHEST = 8.0  # MTCNN's log-odds further out say nothing more
