@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from support.places import ROOT
 from support.shell import Shell
 
@@ -60,6 +61,35 @@ def test_the_readme_works_typed_as_written_from_top_to_bottom(photoguard: Shell,
     for command in commands:
         photoguard(*command.partition("#")[0].split()[1:], cwd=tmp_path)
     photoguard("verify", "photo.pub.png", "--key", "usb/me.recovery", cwd=tmp_path)
+
+
+def test_the_walk_through_works_typed_as_written(photoguard: Shell, tmp_path: Path) -> None:
+    one = Image.open(ROOT / "examples" / "portrait.jpg")
+    two = Image.new("RGB", (2 * one.width, one.height))  # somebody with a twin
+    for x in (0, one.width):
+        two.paste(one, (x, 0))
+    two.save(tmp_path / "photo.jpg", quality=95)
+    (tmp_path / "album" / "summer").mkdir(parents=True)
+    shutil.copy(ROOT / "examples" / "portrait.jpg", tmp_path / "album" / "summer")
+    photoguard("keygen", "-o", tmp_path / "other" / "identity")
+    shutil.copy(tmp_path / "other" / "identity.pub", tmp_path / "ana.pub")
+
+    (tmp_path / "keep").mkdir()
+    text = (ROOT / "docs" / "guide" / "walk.md").read_text()
+    commands = re.findall(r"^photoguard (.+?)(?:  +#.*)?$", text, flags=re.M)
+    assert len(commands) > 10
+    for command in commands:
+        if "IMG_1234" in command:  # a renamed download
+            shutil.copy(tmp_path / "photo.priv", tmp_path / "keep")
+            shutil.copy(tmp_path / "photo.pub.png", tmp_path / "IMG_1234.png")
+        if "received" in command:  # what a messenger makes of a picture
+            Image.open(tmp_path / "chat.pub.png").convert("RGB").save(tmp_path / "received.jpg", quality=80)
+        photoguard(*command.split(), cwd=tmp_path)
+    made = {path.name for path in tmp_path.iterdir()}
+    assert {"photo.restored.png", "IMG_1234.restored.png", "received.restored.png", "found.png"} <= made
+    assert (tmp_path / "shared.private" / "summer" / "portrait.priv").exists()
+    granted = ("photo.pub.png", "--private", "ana.priv", "--key", "other/identity", "-o", "hers.png")
+    assert "1 of 2 faces" in photoguard("decrypt", *granted, cwd=tmp_path).stdout
 
 
 @pytest.mark.parametrize("module", ["benchmarks.whole_way", "benchmarks.png_encoders", "benchmarks.gallery"])
