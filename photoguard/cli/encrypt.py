@@ -20,7 +20,7 @@ from photoguard.cli.shared.keyring import (
     proof_identities,
     stage_secret,
 )
-from photoguard.cli.shared.options import detection_settings, face_numbers, recognizer_names
+from photoguard.cli.shared.options import detection_settings, face_numbers, named_faces, recognizer_names
 from photoguard.cli.shared.voice import Voice, guarded
 from photoguard.errors import UsageError
 from photoguard.files import limits, remote
@@ -373,9 +373,9 @@ def _protected_text(record: dict[str, Any]) -> str:
     covers = len(record["covers"])
     text = f"{files.shown(record['source'])}: {covers} {'cover' if covers == 1 else 'covers'}"
     if record["uncertain"]:
-        text += f"; uncertain but covered: face {', '.join(map(str, record['uncertain']))}"
+        text += f"; uncertain but covered: {named_faces(record['uncertain'])}"
     if record["kept"]:
-        text += f"; left readable: face {', '.join(map(str, record['kept']))}"
+        text += f"; left readable: {named_faces(record['kept'])}"
     public, private = files.shown(record["public"]), files.shown(record["private"])
     text = f"{text}\n  public   {public}\n  private  {private}"
     return text + "".join(map(_chip_text, record.get("chips", ())))

@@ -15,7 +15,7 @@ from photoguard.cli.shared.keyring import (
     load_identities,
     tidied,
 )
-from photoguard.cli.shared.options import face_numbers
+from photoguard.cli.shared.options import face_numbers, named_faces
 from photoguard.cli.shared.voice import Voice, ask_passphrase, guarded
 from photoguard.errors import UsageError, WrongKeyError
 from photoguard.files import limits
@@ -106,7 +106,7 @@ def grant(
         stage.add(target.name, sealed)
         stage.publish()
     numbers = [g.number for g in granted.grants]
-    text = f"{files.shown(target)}: grants face {', '.join(map(str, numbers))}"
+    text = f"{files.shown(target)}: grants {named_faces(numbers)}"
     facts, everything = granted.metadata_key is not None, granted.everything_key is not None
     if facts:
         whole = everything or granted.seal is None  # version 1 has all of it in one piece

@@ -125,6 +125,11 @@ def face_numbers(text: str, option: str) -> tuple[int, ...]:
     return numbers
 
 
+def named_faces(numbers: Sequence[int]) -> str:
+    """`face 2`, or `faces 2, 7`."""
+    return f"{'face' if len(numbers) == 1 else 'faces'} {', '.join(map(str, numbers))}"
+
+
 Pictures = Annotated[
     list[Path] | None,
     typer.Argument(

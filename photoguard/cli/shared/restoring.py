@@ -12,6 +12,7 @@ from photoguard.cli.shared.keyring import (
     load_identities,
     locked_key_model,
 )
+from photoguard.cli.shared.options import named_faces
 from photoguard.cli.shared.voice import Voice, ask_passphrase
 from photoguard.errors import PhotoguardError
 from photoguard.files import limits
@@ -68,7 +69,7 @@ def faces_text(record: dict[str, Any]) -> str:
     opened, closed = record["opened"], record["closed"]
     text = f"{len(opened)} of {len(opened) + len(closed)} faces open"
     if closed:
-        text += f"; not granted to you: {', '.join(map(str, closed))}"
+        text += f"; not granted to you: {named_faces(closed)}"
     if record["exact"]:
         text += "; equal to the original in every pixel"
     if record["changed"]:
