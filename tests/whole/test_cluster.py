@@ -131,7 +131,7 @@ def test_the_journal_of_an_address_lies_at_home(box: Path, tmp_path: Path) -> No
 def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """A bucket of a loopback object store."""
     server = pytest.importorskip("moto.server").ThreadedMotoServer(port=0)
-    pytest.importorskip("s3fs")
+    s3fs = pytest.importorskip("s3fs")
     server.start()
     host, port = server.get_host_and_port()
     for name, value in {
@@ -141,9 +141,7 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         "AWS_DEFAULT_REGION": "us-east-1",
     }.items():
         monkeypatch.setenv(name, value)
-    import boto3
-
-    boto3.client("s3").create_bucket(Bucket="album")
+    s3fs.S3FileSystem(skip_instance_cache=True).mkdir("album")
     yield "s3://album"
     server.stop()
 
