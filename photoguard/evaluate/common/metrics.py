@@ -104,18 +104,6 @@ def mean_interval(values: Sequence[float] | NDArray[Any]) -> Interval:
     return Interval(mean, mean - spread, mean + spread)
 
 
-def accuracy_interval(hits: Sequence[int], trials: int) -> Interval:
-    """Accuracy over several runs on the same `trials` questions.
-
-    The wider of two doubts counts: how far the runs differ (Student), and how few questions there are
-    (Wilson on one run's worth of questions, for the runs share them).
-    """
-    runs = mean_interval([h / trials for h in hits])
-    questions = proportion(round(sum(hits) / len(hits)), trials)
-    low, high = min(runs.low, questions.low), max(runs.high, questions.high)
-    return Interval(runs.value, max(low, 0.0), min(high, 1.0))
-
-
 @dataclass(frozen=True)
 class Verification:
     """Same person or not, decided by the cosine: ten folds, each with the threshold best on the others."""
